@@ -12,6 +12,7 @@ from tests.dashboard.chromium import Tab, is_live
 from tests.engine.scene import Scene, approval, command, expr, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
+from wfe_mcp.engine.templates.versions import keep_version
 
 Visit = Callable[[str], Tab_]
 
@@ -84,11 +85,39 @@ def test_the_sentence_of_a_gate_is_edited_and_stands_for_it(scene: Scene, visit:
     ]
 
 
-def test_gates_are_moved(scene: Scene, visit: Visit) -> None:
-    scene.define(phase("plan", command("test"), approval()))
+def test_gates_are_moved_and_removed_and_the_focus_goes_along(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan", command("test"), expr("${true}"), approval()))
     shown = visit("/templates/drill")
-    shown.get_by_role("button", name="Move the approval gate up").click()
-    assert [each["kind"] for each in definition(shown)["phases"][0]["gates"]] == ["approval", "command"]
+    gates = shown.locator(".gate > details > summary b")
+    up, down = (shown.get_by_role("button", name=f"Move the approval gate {way}") for way in ("up", "down"))
+    up.press("Enter")
+    expect(gates).to_have_text(["command", "approval", "expr"])
+    expect(up).to_be_focused()
+    shown.keyboard.press("Enter")
+    expect(gates).to_have_text(["approval", "command", "expr"])
+    expect(down).to_be_focused()
+    for _ in range(2):
+        shown.keyboard.press("Enter")
+    expect(gates).to_have_text(["command", "expr", "approval"])
+    expect(up).to_be_focused()
+    shown.get_by_role("button", name="Remove the command gate").press("Enter")
+    expect(shown.locator(".gate > details > summary").first).to_be_focused()
+    for kind in ("approval", "expr"):
+        shown.get_by_role("button", name=f"Remove the {kind} gate").press("Enter")
+    expect(shown.get_by_label("Add a gate")).to_be_focused()
+    assert definition(shown)["phases"][0].get("gates", []) == []
+
+
+def test_what_another_tab_saved_meanwhile_is_no_longer_called_valid(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"), title="A drill")
+    shown = visit("/templates/drill")
+    shown.get_by_label("Title of the template").fill("A long drill")
+    shown.get_by_label("Version").fill("7.0.0")
+    expect(shown.get_by_role("status").filter(has_text="7.0.0 is valid")).to_be_visible()
+    keep_version(scene.engine, {**definition(shown), "title": "Another drill"}, "saved")
+    shown.get_by_role("button", name="Save a version").click()
+    expect(shown.get_by_role("alert")).to_contain_text("7.0.0")
+    expect(shown.get_by_role("status").filter(has_text="is valid")).to_have_count(0)
 
 
 def test_inputs_are_added_renamed_and_required(scene: Scene, visit: Visit) -> None:

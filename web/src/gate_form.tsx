@@ -1,6 +1,9 @@
 // The gates of a phase as forms, made from the JSON Schema of their kinds.
+import { useRef } from "react";
+import { flushSync } from "react-dom";
 import type { Fault } from "./api_types";
 import { Icon } from "./icons";
+import { focusOn } from "./keys";
 import { SchemaForm, type Schema } from "./schema_form";
 
 export type Json = Record<string, unknown>;
@@ -25,21 +28,28 @@ export function Gates({ name, gates, kinds, root, path, faults, change }: {
   faults: Fault[];
   change: (gates: Json[]) => void;
 }) {
+  const list = useRef<HTMLFieldSetElement>(null);
   const put = (at: number, next: Json) => change(gates.map((each, n) => (n === at ? next : each)));
   const move = (at: number, by: number) => {
     const next = [...gates];
     const [taken] = next.splice(at, 1);
     if (taken) next.splice(at + by, 0, taken);
-    change(next);
+    flushSync(() => change(next));
+    const moved = `[data-at="${at + by}"] > `;
+    focusOn(list.current, `${moved}[data-by="${by}"]:enabled`, `${moved}[data-by]:enabled`);
+  };
+  const remove = (at: number) => {
+    flushSync(() => change(gates.filter((_, n) => n !== at)));
+    focusOn(list.current, `[data-at="${at}"] summary`, `[data-at="${at - 1}"] summary`, ".add select");
   };
   return (
-    <fieldset className="w6 gatelist">
+    <fieldset ref={list} className="w6 gatelist">
       <legend className="label">{name}</legend>
       {gates.map((gate, at) => {
         const kind = String(gate.kind ?? "");
         const own = faults.filter((fault) => fault.path === `${path}/${at}` || fault.path.startsWith(`${path}/${at}/`));
         return (
-          <div key={`${at} ${kind}`} className={`gate row top${own.length ? " bad" : ""}`}>
+          <div key={`${at} ${kind}`} data-at={at} className={`gate row top${own.length ? " bad" : ""}`}>
             <details className="grow" open={own.length > 0 || undefined}>
               <summary className="fold row">
                 <b>{kind}</b>
@@ -47,13 +57,13 @@ export function Gates({ name, gates, kinds, root, path, faults, change }: {
               </summary>
               <GateFields gate={gate} schema={kinds.get(kind)} root={root} path={`${path}/${at}`} faults={own} change={(next) => put(at, next)} />
             </details>
-            <button type="button" className="btn slim icon-only bare" disabled={at === 0} aria-label={`Move the ${kind} gate up`} onClick={() => move(at, -1)}>
+            <button type="button" className="btn slim icon-only bare" data-by={-1} disabled={at === 0} aria-label={`Move the ${kind} gate up`} onClick={() => move(at, -1)}>
               <Icon name="up" />
             </button>
-            <button type="button" className="btn slim icon-only bare" disabled={at === gates.length - 1} aria-label={`Move the ${kind} gate down`} onClick={() => move(at, 1)}>
+            <button type="button" className="btn slim icon-only bare" data-by={1} disabled={at === gates.length - 1} aria-label={`Move the ${kind} gate down`} onClick={() => move(at, 1)}>
               <Icon name="down" />
             </button>
-            <button type="button" className="btn slim icon-only bare" aria-label={`Remove the ${kind} gate`} onClick={() => change(gates.filter((_, n) => n !== at))}>
+            <button type="button" className="btn slim icon-only bare" aria-label={`Remove the ${kind} gate`} onClick={() => remove(at)}>
               <Icon name="x" />
             </button>
           </div>

@@ -97,3 +97,8 @@ export function refocus(before?: Element | null): void {
   for (const each of [before, main])
     if (([document.body, main].includes(document.activeElement as HTMLElement) || isOff(document.activeElement)) && each instanceof HTMLElement) each.focus({ preventScroll: true });
 }
+
+/** The focus goes on with what was moved, or to what is beside it where it was removed: to the first of `places` that is there. */
+export function focusOn(root: ParentNode | null, ...places: string[]): void {
+  places.map((place) => root?.querySelector<HTMLElement>(place)).find(Boolean)?.focus();
+}

@@ -9,7 +9,7 @@ import { Graph, type GraphNode } from "./graph";
 import { Icon } from "./icons";
 import { useProject } from "./in_project";
 import { InputsForm } from "./inputs_form";
-import { keepFocus } from "./keys";
+import { focusOn, keepFocus } from "./keys";
 import { useCommands } from "./palette";
 import { Crumbs, NotThere, Problem, Section, Segments, Waiting } from "./parts";
 import { send } from "./pin";
@@ -62,7 +62,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
       );
     }, LINT_MS);
     return () => clearTimeout(timer);
-  }, [edited]);
+  }, [edited, refused]); // another tab may have stored this version
 
   useEffect(keepFocus, [edited]); // a button may go with what it changed
   const phases = useMemo(() => (Array.isArray(definition?.phases) ? (definition.phases as Json[]) : []), [definition]);
@@ -74,11 +74,11 @@ export function Editor({ name, view }: { name: string; view: string }) {
     const [taken] = next.splice(index, 1);
     if (taken) next.splice(index + by, 0, taken);
     flushSync(() => change({ ...definition, phases: next }));
-    focusOn(`.phase[open] [data-by="${by}"]:enabled`, ".phase[open] > summary");
+    focusOn(document, `.phase[open] > .formbody > p [data-by="${by}"]:enabled`, ".phase[open] > summary");
   };
   const remove = (index: number) => {
     flushSync(() => setPhase(index, null));
-    focusOn(`.phase:nth-of-type(${index + 1}) > summary`, `.phase:nth-of-type(${index}) > summary`, "main");
+    focusOn(document, `.phase:nth-of-type(${index + 1}) > summary`, `.phase:nth-of-type(${index}) > summary`, "main");
   };
   const connect = (from: string, target: string) => {
     const index = phases.findIndex((each) => each.id === target);
@@ -257,10 +257,6 @@ export function Editor({ name, view }: { name: string; view: string }) {
       )}
     </>
   );
-}
-/** The focus goes on with a phase that was moved, or to one beside a phase that was removed: to the first of `places` that is there. */
-function focusOn(...places: string[]): void {
-  places.map((place) => document.querySelector<HTMLElement>(place)).find(Boolean)?.focus();
 }
 
 /** A phase, and below it those that it repeats; none before it has a name. */
