@@ -189,6 +189,7 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
     files[next]?.details.scrollIntoView();
   };
   const edit = () => (data.editable === "prompt" ? setChoice("edit") : go(to("form", data.request.run_id, data.request.phase)));
+  const approves = data.buttons?.includes("Approve") ? () => setChoice("approve") : undefined;
   useKeys({
     n: () => goFile(1),
     p: () => goFile(-1),
@@ -202,14 +203,14 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
       setFile(current);
       if (here) view(here, !viewed.includes(here.id));
     },
-    a: () => setChoice("approve"),
+    a: approves,
     s: () => setChoice("reject"),
     x: () => setChoice("reject"),
     e: data.editable ? edit : undefined,
     Escape: () => setChoice(""),
   });
   useCommands("decision", [
-    { name: `Approve ${shown.phase}`, does: () => setChoice("approve"), cli: data.commands.approve },
+    ...(approves ? [{ name: `Approve ${shown.phase}`, does: approves, cli: data.commands.approve }] : []),
     { name: `Send ${shown.phase} back`, does: () => setChoice("reject"), cli: data.commands.reject },
     { name: split ? "Show the change in one column" : "Show the change side by side", does: toggleSplit },
     { name: "Ask for a second opinion", does: () => setAsks(true), cli: data.commands.opinion },

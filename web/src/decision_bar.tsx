@@ -75,6 +75,8 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
   );
   const login = useContext(Session)?.login === true;
   if (data.others) return <ForOthers data={data} />;
+  const may = (name: string) => data.buttons?.includes(name) === true;
+  if (!may("Approve") && !may("Reject")) return <ForOthers data={{ ...data, others: "The run is stopped, so no decision is possible now." }} />;
   if (!takesPin) return <Elsewhere login={login} data={data} shown={shown} />;
   return (
     <section ref={bar} className="decide" aria-label="Your decision">
@@ -141,10 +143,12 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
       )}
       <div className="rest">
         <span className="choices" role="group" aria-label="Decision">
-          <button type="button" className="btn" data-choice="approve" aria-pressed={choice === "approve"} title={approve} onClick={() => setChoice(choice === "approve" ? "" : "approve")}>
-            <Icon name="passed" />
-            Approve
-          </button>
+          {may("Approve") && (
+            <button type="button" className="btn" data-choice="approve" aria-pressed={choice === "approve"} title={approve} onClick={() => setChoice(choice === "approve" ? "" : "approve")}>
+              <Icon name="passed" />
+              Approve
+            </button>
+          )}
           <button type="button" className="btn" data-choice="reject" aria-pressed={choice === "reject"} title={reject} onClick={() => setChoice(choice === "reject" ? "" : "reject")}>
             <Icon name="back" />
             Send back
@@ -202,11 +206,11 @@ function Elsewhere({ data, shown, login }: { login: boolean; data: DecisionData;
     return (
       <section className="decide" aria-label="Your decision">
         <div className="pane shown">
-          <p className="then">{shown.effect}</p>
+          <p className="then">{data.approved || shown.effect}</p>
           <p>
-            <a className="btn solid" href={`/decide/${data.request.id}`}>
+            <a className={`btn ${data.approved ? "" : "solid"}`} href={`/decide/${data.request.id}`}>
               <Icon name="key" />
-              Decide with your passkey
+              {data.approved ? "Send it back with your passkey" : "Decide with your passkey"}
             </a>
           </p>
         </div>

@@ -1,6 +1,6 @@
 """The pinned passkeys of a project, and whether they count."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,10 +12,12 @@ from wfe_mcp.engine.approvals.approvers import (
     PinnedChain,
     Signer,
     approvers_here,
+    person_named,
     pinned_here,
     trusted_before,
 )
 from wfe_mcp.engine.approvals.passkeys import AT_SERVER, INSTALL, passkeys_are_installed
+from wfe_mcp.engine.approvals.pin import own_key
 from wfe_mcp.engine.kernel.engine import Engine
 
 
@@ -69,6 +71,22 @@ def approvers_path(engine: Engine, name: str = "") -> str:
     """Where on the page the keys of a project are; ``name`` is filled in for a new one."""
     more = f"&name={quote(name, safe='')}" if name else ""
     return f"approvers/{engine.project_id}?in={quote(str(engine.root), safe='')}{more}"
+
+
+APPROVED = "You approved it, and it needs another person."
+
+
+def approved_here(engine: Engine, root: Path, approvals: Collection[str]) -> str:
+    """That the person of this database's PIN is in ``approvals``, by the keys that are pinned in ``root``, and who else can decide."""
+    mine = own_key(engine) if approvals else None
+    keys = approvers_here(root).keys if mine else {}
+    if mine is None or mine.key not in keys or person_named(keys[mine.key].name) not in approvals:
+        return ""
+    others = sorted({key.name for key in keys.values() if person_named(key.name) not in approvals})
+    who = (
+        f"{' or '.join(others)} can decide it." if others else "No other person's key is pinned: wfe-mcp approvers add"
+    )
+    return f"{APPROVED} {who}"
 
 
 def signers(engine: Engine, root: Path, signer: Signer | None = None) -> tuple[tuple[str, ...], str]:

@@ -33,7 +33,7 @@ from wfe_mcp.engine.files.tree_binding import changed_since, ignored_globs
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.runs import DecisionRecord, EventRecord, RequestRecord, RequestStatus
-from wfe_mcp.views.approvals.approvers import signers
+from wfe_mcp.views.approvals.approvers import approved_here, signers
 from wfe_mcp.views.approvals.changes import change_between
 from wfe_mcp.views.approvals.evidence import besides_allowed_skips, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import ApprovalView, Change, shown_sha256
@@ -70,7 +70,7 @@ class DecisionFacts:
     the decisions that are legal now, ``Approve`` and ``Reject``. ``asked_by``: the agent, as its client names it, where it
     asked at ``asked_at``; else the run has asked since then, and the person who looked made the request. ``since``: see
     ``since_last_asked``; it is no part of what is signed. ``others``: why it is not for the person who looks at a server, and who
-    can decide it; ``approved``: that they have approved it, and who else can; ``key_page``: where they make the passkey that they lack.
+    can decide it; ``approved``: that they have approved it as one of several, and who else can; ``key_page``: where they make the passkey that they lack.
     """
 
     state: RequestState
@@ -195,9 +195,13 @@ def _newer(engine: Engine, request: RequestRecord, attempt: Attempt) -> str | No
 def _with_all(engine: Engine, overview: Overview, base: DecisionView, attempt: Attempt) -> DecisionView:
     approval = open_approval(engine, overview, base.request.phase)
     assert approval is not None, "the request is open"
-    passkeys, no_passkey = signers(engine, Path(overview.loaded.record.worktree))
+    root = Path(overview.loaded.record.worktree)
+    passkeys, no_passkey = signers(engine, root)
+    approved = approved_here(engine, root, attempt.approvals)
+    legal = c.Reject if approved and not passkeys else c.Approve | c.Reject
     return replace(
         base,
+        approved=approved,
         handed=attempt.handed,
         approvals=attempt.approvals,
         passkeys=passkeys,
@@ -205,7 +209,7 @@ def _with_all(engine: Engine, overview: Overview, base: DecisionView, attempt: A
         shown=approval,
         since=since_last_asked(engine, overview, approval),
         back_to=_back_to(overview, base.request),
-        buttons=tuple(button(move) for move in user_moves(overview, attempt) if isinstance(move, c.Approve | c.Reject)),
+        buttons=tuple(button(move) for move in user_moves(overview, attempt) if isinstance(move, legal)),
     )
 
 

@@ -21,14 +21,13 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.people.absence import Absence
 from wfe_mcp.engine.people.deciders import NO_ONE, Deciders, deciders, lacks_role
 from wfe_mcp.engine.people.presence import come
-from wfe_mcp.views.approvals.approvers import signers
+from wfe_mcp.views.approvals.approvers import APPROVED, signers
 from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.pages.decision import PeopleHere, PersonAble, people_here
 from wfe_mcp.views.runs.requests import HandedOn, InboxView, UnaskedDecision, WaitingDecision, handed_on
 from wfe_mcp.views.values.model import view_model, view_of
 
 _NO_KEY = "You have no passkey that counts in this project: make one and have it pinned, at the foot of /access."
-_APPROVED = "You approved it, and it needs another person."
 
 
 @view_model
@@ -98,9 +97,10 @@ def as_seen_by(engine: Engine, people: People, login: Login, view: DecisionView)
         loaded = tx.runs.load(view.request.run_id)
     assert loaded is not None, "its request is shown"
     names, why = signers(engine, Path(loaded.record.worktree), Signer(Site(people.origin), login.person.name))
-    others = deciders(engine, people).who_can(view.approvals)
+    others, view = deciders(engine, people).who_can(view.approvals), replace(view, approved="")
     if person_named(login.person.name) in view.approvals:
-        view = replace(view, approved=f"{_APPROVED} {others}")
+        left = tuple(button for button in view.buttons if button != "Approve")
+        view = replace(view, approved=f"{APPROVED} {others}", buttons=left)
     if names:
         return replace(view, passkeys=names, no_passkey="")
     others = f"{why} {others}"
@@ -137,7 +137,7 @@ def _decision(row: WaitingDecision | UnaskedDecision, me: str, people: Deciders)
         return _handed_sentence(handed, people)
     others = f"{people.subject_of(whose)} can decide it." if whose else people.who_can(approvals)
     if person_named(me) in approvals:
-        return f"{_APPROVED} {others}"
+        return f"{APPROVED} {others}"
     return f"{_NO_KEY} {others}" if _lacks_key(me, people) else others
 
 
