@@ -118,6 +118,24 @@ def test_what_is_answered_late_asks_nothing_on_the_page_that_one_has_gone_to(sce
     shown.unroute_all()
 
 
+def test_what_is_added_late_leads_no_one_from_the_page_that_they_have_gone_to(scene: Scene, visit: Visit) -> None:
+    shown = visit("/items/new")
+    held: list[Route] = []
+    shown.route("**/api/v1/items", lambda route: held.append(route))
+    shown.get_by_label("Title").fill("Sort the roads")
+    with shown.expect_request("**/api/v1/items"):
+        shown.get_by_role("button", name="Add it").click()
+    to(shown, "/items")
+    expect(shown.locator("main h1")).to_have_text("Work")
+    held[0].continue_()
+    expect(shown.get_by_role("link", name="Sort the roads")).to_be_visible()
+    shown.evaluate("() => new Promise((shown) => requestAnimationFrame(() => requestAnimationFrame(shown)))")
+    expect(shown.locator("main h1")).to_have_text("Work")
+    shown.unroute_all()
+    shown.go_back()
+    expect(shown.get_by_label("Title")).to_have_value("")
+
+
 def test_back_from_an_item_that_was_edited_leads_to_the_list(scene: Scene, visit: Visit) -> None:
     item = task(scene)
     shown = visit("/items")

@@ -369,20 +369,21 @@ export function useLive(): LiveState {
 export const ofActs = new WeakSet<Refused>();
 
 /** Run an action once at a time; what it was refused with stays until the next try. `after`: also where it was refused, since another
- * page may have done it before. */
-export function useAct(after?: () => void): [(work: () => Promise<unknown>) => void, boolean, Refused | null] {
+ * page may have done it before. What is answered late leads nowhere: the action asks `isHere` before it goes to another page. */
+export function useAct(after?: () => void): [(work: (isHere: () => boolean) => Promise<unknown>) => void, boolean, Refused | null] {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Refused | null>(null);
   const before = useRef<Element | null>(null);
   useEffect(() => {
     if (!busy && before.current) refocus(before.current); // a button that is switched off loses the focus
   }, [busy]);
-  const run = (work: () => Promise<unknown>) => {
+  const run = (work: (isHere: () => boolean) => Promise<unknown>) => {
     if (busy) return;
+    const at = location.href;
     before.current = document.activeElement;
     setBusy(true);
     setError(null);
-    work()
+    work(() => location.href === at)
       .catch((reason: unknown) => {
         if (reason instanceof Withdrawn) return;
         const refused = reason instanceof Refused ? reason : new Refused(0, "bug", String(reason), "", [], null);

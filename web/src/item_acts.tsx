@@ -217,10 +217,10 @@ function StartIt({ item, close }: { item: Movable; close: () => void }) {
         className="stack"
         onSubmit={(event) => {
           event.preventDefault();
-          act(async () => {
+          act(async (isHere) => {
             const made = await send(`/items/${item.id}/start`, { template, reason, project: item.project });
             close();
-            go(to("runs", made.run ?? ""));
+            if (isHere()) go(to("runs", made.run ?? ""));
           });
         }}
       >

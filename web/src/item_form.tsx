@@ -58,11 +58,11 @@ export function EditItem({ item, saved }: { item: ItemPage; saved: () => void })
     setDraft(Object.keys(typed).length ? { typed, base: draft.base ?? now, version: draft.version || item.version } : NONE);
   };
   const save = (version: number) =>
-    act(async () => {
+    act(async (isHere) => {
       const given = Object.fromEntries(names.map((name) => [name, clean(draft.typed[name])]));
       if (names.length) await send(`/items/${item.id}`, { item: given, project: item.project, version });
       setDraft(NONE);
-      saved();
+      if (isHere()) saved();
     });
   return (
     <form
@@ -170,12 +170,12 @@ export function NewItem({ query: given }: { query: URLSearchParams }) {
         className="formgrid"
         onSubmit={(event) => {
           event.preventDefault();
-          act(async () => {
+          act(async (isHere) => {
             const set = Object.entries(values).filter(([name, value]) => !same(value, EMPTY[name as keyof Fields]) && (!claims || CLAIMED.includes(name)));
             const item = { ...cleaned(Object.fromEntries(set)), ...(tests.length ? { tests } : {}) };
             const made = await send<ItemView>("/items", { kind, item, project: at.id });
             setDraft({ kind, values: EMPTY });
-            leave(to("items", at.id, made.data.id));
+            if (isHere()) leave(to("items", at.id, made.data.id));
           });
         }}
       >

@@ -34,9 +34,9 @@ export function Projects({ id, inbox }: { id: string; inbox: InboxView | null })
         aria-label="Add a project"
         onSubmit={(event) => {
           event.preventDefault();
-          act(async () => {
+          act(async (isHere) => {
             const made = await send<ProjectView>("/projects", { folder: folder_, name, template });
-            go(to("projects", made.data.project));
+            if (isHere()) go(to("projects", made.data.project));
           });
         }}
       >

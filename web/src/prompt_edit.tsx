@@ -16,11 +16,11 @@ export function PromptEdit({ data, reload }: { data: DecisionData; reload: () =>
   const [act, busy, error] = useAct();
   const text = draft ?? stored.data?.text ?? "";
   const send = () =>
-    act(async () => {
+    act(async (isHere) => {
       try {
         const { data: edited } = await ask<DecisionData>(path, { pin, sha256: request.sha256, shown: data.shown_sha256, text, note });
         setDraft(null);
-        if (edited.newer) leave(to("inbox", edited.newer)); // the edited prompt is asked about there
+        if (edited.newer && isHere()) leave(to("inbox", edited.newer)); // the edited prompt is asked about there
         else reload();
       } finally {
         setPin("");

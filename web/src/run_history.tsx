@@ -237,9 +237,9 @@ export function Checkpoints({ run, project, ended, reload }: { run: string; proj
             <button
               className="btn solid"
               onClick={() =>
-                act(async () => {
+                act(async (isHere) => {
                   const made = await send<unknown>(`/runs/${id}/fork`, { at: fork.at.checkpoint });
-                  if (made.run) go(fork.compares ? to("compare", run, made.run) : to("runs", made.run));
+                  if (made.run && isHere()) go(fork.compares ? to("compare", run, made.run) : to("runs", made.run));
                 })
               }
             >

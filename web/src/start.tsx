@@ -83,11 +83,11 @@ export function Start({ template, started }: { template: string; started: () => 
           style={{ marginTop: "1rem" }}
           onSubmit={(event) => {
             event.preventDefault();
-            act(async () => {
+            act(async (isHere) => {
               const made = await send<unknown>("/runs", { template, inputs: values, title, project, auto });
               forget(`start ${template}`);
               started();
-              leave(to("runs", made.run ?? ""));
+              if (isHere()) leave(to("runs", made.run ?? ""));
             });
           }}
         >

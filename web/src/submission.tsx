@@ -40,7 +40,7 @@ function Form({ run, data }: { run: string; data: FormView }) {
   }
   const now = values === null ? "JSON" : view;
   const submit = () =>
-    act(async () => {
+    act(async (isHere) => {
       if (!values) return;
       const id = encodeURIComponent(run);
       try {
@@ -50,7 +50,7 @@ function Form({ run, data }: { run: string; data: FormView }) {
         if (!(reason instanceof Refused) || reason.code !== "gate_failed") throw reason; // it is stored: the run says what failed
       }
       forget(`${run} ${data.phase} ${data.attempt}`);
-      leave(to("runs", run, "list", data.phase));
+      if (isHere()) leave(to("runs", run, "list", data.phase));
     });
   return (
     <>

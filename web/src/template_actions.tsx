@@ -18,10 +18,10 @@ export function Clone({ name, close }: { name: string; close: () => void }) {
         className="stack"
         onSubmit={(event) => {
           event.preventDefault();
-          act(async () => {
+          act(async (isHere) => {
             const { data } = await send<KeptView>(`/templates/${encodeURIComponent(name)}/clone`, { new_name: into });
             close();
-            go(to("templates", `${data.template}@${data.version}`));
+            if (isHere()) go(to("templates", `${data.template}@${data.version}`));
           });
         }}
       >
@@ -103,10 +103,10 @@ export function Import({ done }: { done: (template: string) => void }) {
       setReport((await send<ImportReport>("/templates/import", given)).data);
     });
   const store = () =>
-    act(async () => {
+    act(async (isHere) => {
       const { data } = await send<ImportReport>("/templates/import", { ...file, dry_run: false });
       close();
-      if (data.template) done(`${data.template.template}@${data.template.version}`);
+      if (data.template && isHere()) done(`${data.template.template}@${data.template.version}`);
     });
   return (
     <>
