@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "react";
 import { answered, Refused } from "./api";
 import type { AssistantView, ReadView } from "./api_types";
+import { useDraft } from "./draft";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, PageHead, Problem } from "./parts";
 import { Prose, type Block } from "./rendered";
@@ -9,6 +10,8 @@ import { to } from "./route";
 import { count } from "./words";
 
 interface Turn {
+  /** Of which the answer is: no other project hears of it. */
+  project: string;
   question: string;
   answer: AssistantView;
 }
@@ -27,14 +30,15 @@ const place = (read: ReadView, project: string): string | undefined =>
 
 export function Assistant() {
   const at = useProject({ one: true });
-  const [turns, setTurns] = useState(kept);
-  const [question, setQuestion] = useState("");
+  const [every, setTurns] = useState(kept);
+  const turns = every.filter((turn) => turn.project === at.id);
+  const [question, setQuestion] = useDraft("question", "");
   const [answer, setAnswer] = useState<{ question: string; text: string; reads: string } | null>(null);
   const [error, setError] = useState<Refused | null>(null);
   const stop = useRef<AbortController | null>(null);
   useEffect(() => () => stop.current?.abort(), []);
 
-  const keep = (now: Turn[]) => setTurns((kept = now));
+  const keep = (now: Turn[]) => setTurns((kept = [...kept.filter((turn) => turn.project !== at.id), ...now]));
   const ask = async (asked: string) => {
     if (!asked.trim() || answer) return;
     const control = (stop.current = new AbortController());
@@ -45,7 +49,7 @@ export function Assistant() {
     try {
       const earlier = turns.slice(-KEPT).map((turn) => ({ question: turn.question, answer: turn.answer.text }));
       for await (const part of answered<AssistantView>("/assistant", { question: asked, earlier, project: at.id, stream: true }, control.signal)) {
-        if ("answer" in part) keep([...turns, { question: asked, answer: part.answer.data }]);
+        if ("answer" in part) keep([...turns, { project: at.id, question: asked, answer: part.answer.data }]);
         else setAnswer((now = part.kind === "reads" ? { ...now, text: "", reads: part.text } : { ...now, text: now.text + part.text }));
       }
     } catch (reason) {

@@ -15,13 +15,14 @@ export function ImportItems() {
   const [file, setFile] = useState("plan.md");
   const [content, setContent] = useState("");
   const [label, setLabel] = useState("");
-  const [seen, setSeen] = useState<{ summary: string; made: ItemImport } | null>(null);
+  const [shown, setSeen] = useState<{ project: string; summary: string; made: ItemImport } | null>(null);
+  const seen = shown?.project === at.id ? shown : null;
   const given = { project: at.id, ...(from === "file" ? { file, content } : { label }) };
   const ask = (dryRun: boolean) =>
-    act(async () => {
+    act(async (isHere) => {
       const { data, summary } = await send<ItemImport>("/items/import", { ...given, dry_run: dryRun });
-      if (dryRun) setSeen({ summary: summary ?? "", made: data });
-      else leave("#/items");
+      if (dryRun) setSeen({ project: at.id, summary: summary ?? "", made: data });
+      else if (isHere()) leave("#/items");
     });
   const changed = (change: () => void) => {
     setSeen(null);
@@ -38,7 +39,7 @@ export function ImportItems() {
             void ask(true);
           }}
         >
-          <ProjectChoice at={at} />
+          <ProjectChoice at={at} one />
           <fieldset className="row wrap">
             <legend className="small soft">What is imported</legend>
             <label className="row">
