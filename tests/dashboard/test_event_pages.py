@@ -35,6 +35,7 @@ def test_a_person_sees_how_they_are_notified_and_sends_a_test_of_each_way(scene:
         expect(part.get_by_role("alert")).to_contain_text("/nowhere/at-all")
 
         tab.page.evaluate("location.hash = '/webhooks'")
+        expect(tab.page.locator("main")).to_contain_text("Nothing has been sent yet.")
         n8n = tab.page.locator("section").filter(has_text=receiver.origin)
         n8n.get_by_role("button", name="Send a test to n8n").click()
         expect(n8n).to_contain_text("n8n answered 204: it gets what happens.")

@@ -64,7 +64,7 @@ export function LineComments({ root, html, drafts, save, open, setOpen }: {
       <div className="say mine">
         <header>
           <Icon name="person" />
-          <b>You</b> on line {NAME.exec(name)?.[2]}, a draft: it goes along when you send this back
+          <b>You</b> on line {NAME.exec(name)?.[2]}, a draft: it goes along with your decision
           {name !== open && (
             <span className="end row">
               <button type="button" className="btn slim bare" onClick={() => setOpen(name)}>
@@ -88,7 +88,7 @@ export function LineComments({ root, html, drafts, save, open, setOpen }: {
 export function Gone({ drafts, names, drop }: { drafts: Drafts; names: string[]; drop: (name: string) => void }) {
   if (!names.length) return null;
   return (
-    <Section aria-label="Your comments on lines that are gone" title="Your comments on lines that are gone" about="they go along as text when you send this back">
+    <Section aria-label="Your comments on lines that are gone" title="Your comments on lines that are gone" about="they go along as text with your decision">
       <ul className="panel lines">
         {names.map((name) => (
           <li key={name}>

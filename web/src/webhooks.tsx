@@ -65,6 +65,7 @@ export function Webhooks() {
         </section>
       ))}
       <Triggers project={at.id} concerns={at.concerns} />
+      {!!data?.webhooks.length && !data.deliveries.length && <p className="soft" style={{ marginTop: "0.75rem" }}>Nothing has been sent yet. A test shows whether what is sent arrives.</p>}
       {data && data.deliveries.length > 0 && <Deliveries rows={data.deliveries} project={at.id} busy={busy} again={(job) => again({ deliveries: [job] })} />}
     </>
   );
