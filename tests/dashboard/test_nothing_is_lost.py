@@ -1,7 +1,7 @@
 """What was typed is there after the server refused it or was away; a question goes with its page, and a form that is done with its entry."""
 
 import pytest
-from playwright.sync_api import Locator, Page as Tab_, Route, expect
+from playwright.sync_api import FilePayload, Locator, Page as Tab_, Route, expect
 
 from tests.dashboard.browser import PIN
 from tests.dashboard.stage import Stage
@@ -9,6 +9,7 @@ from tests.dashboard.test_focus import has_focus
 from tests.dashboard.test_navigation import Visit, to, visit
 from tests.engine.conftest import home
 from tests.engine.scene import AGENT, Scene, approval, phase
+from wfe_mcp.core.limits import ATTACHMENT_BYTES
 from wfe_mcp.engine.credentials.stored import add_credential, delete_credential
 from wfe_mcp.engine.work.items import add_item, change_item
 from wfe_mcp.workspace.files.given_files import FileToAttach
@@ -231,6 +232,16 @@ def test_a_button_that_is_off_until_its_work_is_done_gives_the_focus_to_the_page
     shown.get_by_role("button", name="Run the tests").press("Enter")
     expect(shown.get_by_role("button", name="Being tested…")).to_be_disabled()
     has_focus(shown.locator("main"))
+
+
+def test_of_several_files_those_that_fit_are_attached_and_the_others_named(scene: Scene, visit: Visit) -> None:
+    shown = visit(f"/items/{scene.engine.project_id}/{task(scene)}")
+    files = shown.get_by_label("Files", exact=True)
+    sizes = {"first.txt": 5, "film.bin": ATTACHMENT_BYTES.most * 2, "last.txt": 5}
+    given = [FilePayload(name=name, mimeType="text/plain", buffer=b"x" * size) for name, size in sizes.items()]
+    files.get_by_label("Attach files").set_input_files(given)
+    expect(files.get_by_role("alert")).to_contain_text("Not attached: film.bin. Make it smaller")
+    expect(files.get_by_role("listitem")).to_contain_text(["first.txt", "last.txt"])
 
 
 def test_a_file_that_is_saved_while_the_server_is_away_says_so(scene: Scene, visit: Visit) -> None:

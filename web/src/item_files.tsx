@@ -16,22 +16,29 @@ const addressOf = (found: Blob): Promise<string> =>
   });
 
 export function Files({ item, project, files, closed, reload }: { item: string; project: string; files: ItemFileLine[]; closed: boolean; reload: () => void }) {
-  const [act, busy, refused] = useAct();
+  const [act, busy, refused] = useAct(reload);
   if (closed && !files.length) return null;
   const path = (file: ItemFileLine) => `/items/${encodeURIComponent(item)}/files/${file.number}${query({ project })}`;
   const attach = (given: File[]) =>
     act(async () => {
+      const left: string[] = [];
+      let hint = "";
       for (const each of given) {
-        const content = (await addressOf(each)).split(",")[1] ?? "";
-        await send(`/items/${encodeURIComponent(item)}/files`, { name: each.name, content, project });
+        try {
+          const content = (await addressOf(each)).split(",")[1] ?? "";
+          await send(`/items/${encodeURIComponent(item)}/files`, { name: each.name, content, project });
+        } catch (reason) {
+          if (!(reason instanceof Refused) || reason.code !== "too_large") throw reason;
+          left.push(each.name);
+          hint = reason.hint;
+        }
       }
-      reload();
+      if (left.length) throw new Refused(413, "too_large", `Not attached: ${left.join(", ")}.`, hint, [], null);
     });
   const detach = (file: ItemFileLine) =>
     act(async () => {
       const alone = files.filter((each) => each.name === file.name).length === 1;
       await send(`/items/${encodeURIComponent(item)}/detach`, { file: alone ? file.name : file.sha256, project });
-      reload();
     });
   return (
     <Section aria-label="Files" title="Files" acts={!closed && (
