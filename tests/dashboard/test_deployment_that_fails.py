@@ -49,6 +49,7 @@ def test_a_failed_health_check_is_said_wherever_a_person_or_a_program_looks(scen
         tab.page.goto(link(scene.engine, page.port))
         is_live(tab.page)
         tab.page.evaluate("location.hash = '/environments'")
+        expect(tab.page.get_by_role("link", name="Deploy…")).to_have_attribute("href", "#/start/deploy")
         newest = tab.page.locator("table").last.locator("tbody tr").first
         expect(newest).to_contain_text("rolled back")
         expect(

@@ -4,6 +4,7 @@ import type { Deployments } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Empty, Faults, PageHead, Problem, Records, State, Waiting } from "./parts";
 import { to } from "./route";
+import { useRole } from "./session";
 import { age } from "./words";
 
 const short = (commit?: string): string => (commit ?? "").slice(0, 12);
@@ -31,12 +32,18 @@ const MARK: Record<string, string> = { deployed: "completed", healthy: "complete
 
 export function Environments() {
   const at = useProject({ one: true });
+  const isAuthor = useRole("author", at.id);
   const { data, error } = useAsk<Deployments>(`/environments${query({ project: at.id })}`, at.concerns);
   return (
     <>
       <PageHead title="Environments" about="what runs where">
         <span className="end row wrap">
           <ProjectChoice at={at} one />
+          {isAuthor && !!data?.environments.length && (
+            <a className="btn slim" href={to("start", "deploy")} title="wfe-mcp deploy ENVIRONMENT">
+              Deploy…
+            </a>
+          )}
           <Cli text={`wfe-mcp deployments${at.cli}`} />
         </span>
       </PageHead>
