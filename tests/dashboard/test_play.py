@@ -78,6 +78,7 @@ def test_a_run_that_the_page_began_is_worked_by_a_client_in_another_process_and_
         claimed = agent.call("start_phase", run=run, phase="plan")
         expect(row(play, "plan")).to_contain_text("running")
         expect(shown.locator(".turn")).to_contain_text("Working on plan")
+        expect(shown.locator(".track .bar.running")).to_have_count(1)
         agent.call(
             "submit_artifact", run=run, phase="plan", attempt=claimed["data"]["attempt"], artifact={"title": "a plan"}
         )

@@ -174,12 +174,13 @@ def graph_view(engine: Engine, overview: Overview) -> GraphView:
 def timeline_view(engine: Engine, overview: Overview) -> TimelineView:
     """What the time of a run went to, phase by phase; work apart from waiting."""
     record = overview.loaded.record
+    until = record.ended_at or engine.clock()  # before the tasks: what is open ends no earlier
     with engine.store.read() as tx:
         tasks = tasks_of_run(engine, tx, overview)
         usage = dict(tx.model_calls.usage_by("phase", run_id=record.id))
     return TimelineView(
         since=_exact(record.created_at),
-        until=_exact(record.ended_at or engine.clock()),
+        until=_exact(until),
         is_over=record.ended_at is not None,
         tasks=tuple(_task(task, usage.get(task.path)) for task in tasks),
     )
