@@ -289,7 +289,7 @@ def _awaited_since(events: Sequence[EventRecord], overview: Overview, attempt: A
     """The time of the last of ``events`` that says that ``attempt`` waits."""
 
     def names(event: EventRecord) -> bool:
-        opened = ((each["phase"], each["number"]) for each in event.payload.get("opened", ()))
+        opened = ((new["phase"], new["number"]) for new in event.payload.get("opened", ()))
         return attempt.on.items() <= event.payload.items() or (attempt.phase, attempt.number) in opened
 
     waits = (event.at for event in events if event.type in _WAITS and names(event))
