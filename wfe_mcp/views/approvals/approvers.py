@@ -84,7 +84,9 @@ def approved_here(engine: Engine, root: Path, approvals: Collection[str]) -> str
         return ""
     others = sorted({key.name for key in keys.values() if person_named(key.name) not in approvals})
     who = (
-        f"{' or '.join(others)} can decide it." if others else "No other person's key is pinned: wfe-mcp approvers add NAME"
+        f"{' or '.join(others)} can decide it."
+        if others
+        else "No other person's key is pinned: wfe-mcp approvers add NAME"
     )
     return f"{APPROVED} {who}"
 
