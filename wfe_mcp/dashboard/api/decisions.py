@@ -216,6 +216,8 @@ def _refuse_unfit(view: DecisionView, body: _Decision, button: str) -> None:
             f"The request {view.request.id} is {view.state}: it takes no answer.{by or f' {words.end_sentence(view)}'}",
             "Look at it again.",
         )
+    if button and button not in view.buttons and view.approved:
+        raise Refused("needs_human", view.approved, "Until then you can take yours back: send it back.")
     if button and button not in view.buttons:
         raise Refused("illegal_transition", "The run is stopped, so no decision is possible now.", "Resume it first.")
     if body.sha256 != view.request.sha256:
