@@ -49,7 +49,7 @@ from wfe_mcp.dashboard.git_http import git_routes
 from wfe_mcp.dashboard.guard import ENTRANCES, App, Guard, Message, Receive, Scope, Send
 from wfe_mcp.dashboard.http_server import HttpServer, PromptConnection
 from wfe_mcp.dashboard.login import Logins, address_of
-from wfe_mcp.dashboard.outage import PublicAccess, refusal_page, unnamed_database
+from wfe_mcp.dashboard.outage import refusal_page, unnamed
 from wfe_mcp.dashboard.runners import git_grant as job_grant, runner_routes
 from wfe_mcp.engine.access import device, tokens
 from wfe_mcp.engine.access.people import People
@@ -102,9 +102,10 @@ def program_server(
     engine: Engine, port: int, origin: str, mcp: Callable[[Access], ServedApp], visitors: Visitors | None = None
 ) -> HttpServer:
     """A server of the database of ``engine``, to be run in a thread. ``origin``: its address behind a proxy, if any."""
+    engine.store.word_faults(unnamed)
     no_link = PageKey(Path(), secrets.token_bytes(32))  # no address leads here with a code
     entry = Entry(port, Codes(no_link), asks_pin=False)
-    access = PublicAccess(engine, lambda: None, entry, visitors and visitors.people, "http")
+    access = Access(engine, lambda: None, entry, visitors and visitors.people, "http")
     served = mcp(access)
 
     def end_waits() -> None:
@@ -144,13 +145,9 @@ def _app(engine: Engine, access: Access, port: int, origin: str, served: ServedA
     async def lives(_: Request) -> Response:
         return PlainTextResponse("ok")
 
-    def looks() -> None:
-        with unnamed_database():
-            engine.store.data_version()
-
     async def is_ready(_: Request) -> Response:
         try:
-            await run_in_threadpool(looks)
+            await run_in_threadpool(engine.store.data_version)
         except Refused as refused:
             return PlainTextResponse(f"{refused.message}\n", 503)
         return PlainTextResponse("ok")
@@ -276,12 +273,8 @@ def device_routes(engine: Engine, page: str = "") -> list[Route]:
     async def answer(request: Request) -> Response:
         step, form = steps[request.url.path.rpartition("/")[2]], await _form_of(request)
 
-        def take() -> tuple[int, dict[str, Any]]:
-            with unnamed_database():
-                return step(engine, form, address_of(request))
-
         try:
-            status, content = await run_in_threadpool(take)
+            status, content = await run_in_threadpool(step, engine, form, address_of(request))
         except Refused as refused:
             status, error = _RFC_ERRORS.get(refused.code, (400, "expired_token"))
             content = {"error": error, "error_description": refused.text}

@@ -24,7 +24,6 @@ from starlette.routing import Route
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.api.access import Access, bearer
 from wfe_mcp.dashboard.api.replies import status_of
-from wfe_mcp.dashboard.outage import unnamed_database
 from wfe_mcp.engine.access.tokens import Token, note_use
 from wfe_mcp.engine.background import runners
 from wfe_mcp.engine.background.queues import projects_with_jobs
@@ -130,8 +129,7 @@ def _runner(access: Access, request: Request) -> Token:
 def _job(access: Access, request: Request) -> tuple[Engine, str, str]:
     """The engine of the project of a claim, its token and its job. Refuses ``unauthorized`` and ``unavailable``."""
     text = bearer(request.headers.get("authorization", ""))
-    with unnamed_database():
-        project = runners.project_of(access.own_engine, text)
+    project = runners.project_of(access.own_engine, text)
     engine = access.engine_of_runner(project)
     if engine is None:
         raise Refused("unavailable", "The folder of this project is not there any more.", "Ask who runs the server.")

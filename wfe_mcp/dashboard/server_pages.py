@@ -39,7 +39,6 @@ from wfe_mcp.dashboard.guard import COOKIE, SAFE, SCRIPTED
 from wfe_mcp.dashboard.html import Html, document, panel, tag
 from wfe_mcp.dashboard.login import HOME, login_path
 from wfe_mcp.dashboard.opinions import SignedOpinions
-from wfe_mcp.dashboard.outage import unnamed_database
 from wfe_mcp.dashboard.sessions import Challenges, Sessions
 from wfe_mcp.dashboard.signing import Signing, StoredChallenges
 from wfe_mcp.engine.access.people import Login, People, Waiting
@@ -105,7 +104,7 @@ class ServerPages(DecisionPages):
         try:
             if request.url.path in _OPEN:  # the application asks for what it shows, and logs in with its whole address
                 return make("")
-            login = await run_in_threadpool(self._known_login, session)
+            login = await run_in_threadpool(self._people.login_of, session)
             if login is None and request.method in SAFE:
                 query = f"?{request.url.query}" if request.url.query else ""
                 return RedirectResponse(login_path(request.url.path + query), 303)
@@ -121,10 +120,6 @@ class ServerPages(DecisionPages):
             log.exception("%s %s failed", request.method, request.url.path)
             refused = refusal_of_crash()
             return no(f"{refused.message} {for_person(refused.hint)}", status_of(refused))
-
-    def _known_login(self, session: str) -> Login | None:
-        with unnamed_database():
-            return self._people.login_of(session)
 
     def _refusal(self, login: Login, request: Request, no: Callable[[str, int], Response]) -> Response | None:
         """The answer to who may not; None where they may."""

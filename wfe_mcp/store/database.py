@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from wfe_mcp.store.driver import Wording
     from wfe_mcp.store.integrity.record_seals import SealRepository
     from wfe_mcp.store.items import ItemRepository
     from wfe_mcp.store.jobs.jobs import JobRepository, QueueRepository
@@ -171,6 +172,10 @@ class Store:
     def environment(self) -> dict[str, str]:
         """The variables by which a child process opens the same database. They may have a password: never show them."""
         return self._database.environment
+
+    def word_faults(self, wording: Wording) -> None:
+        """Let a fault of the setup be refused as ``wording`` says: a server names no database to its callers."""
+        self._database.wording = wording
 
     def now(self) -> datetime | None:
         """The time at the server of the database, by which leases of several machines are compared; None for a file."""

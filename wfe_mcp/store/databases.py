@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import sqlite
-from wfe_mcp.store.driver import HEAD, driver
+from wfe_mcp.store.driver import HEAD, Wording, driver, in_full
 from wfe_mcp.store.open_files import OpenFiles
 from wfe_mcp.store.records.runs import Health
 from wfe_mcp.store.schema.upgrade import bring_to_head, stored_revision
@@ -35,6 +35,8 @@ _DATA_VERSION = text("PRAGMA data_version")
 
 class Database(Protocol):
     """Everything specific to one database."""
+
+    wording: Wording
 
     @property
     def words(self) -> WordIndex:
@@ -88,7 +90,7 @@ class Database(Protocol):
         ...
 
     def refusals(self, *, reads_only: bool = False) -> AbstractContextManager[None]:
-        """Turns faults of the setup into ``unavailable``."""
+        """Turns faults of the setup into ``unavailable``, as ``wording`` says."""
         ...
 
     def now(self) -> datetime | None:
@@ -168,6 +170,7 @@ class SqliteDatabase:
     locks_rows = False
 
     def __init__(self, url: str, *, durable: bool) -> None:
+        self.wording: Wording = in_full
         self._path = sqlite.database_file(url)
         head = sqlite.make_file(self._path)
         library = driver()
@@ -223,7 +226,7 @@ class SqliteDatabase:
 
     def refusals(self, *, reads_only: bool = False) -> AbstractContextManager[None]:
         """Errors caused by the setup, with the path of the file."""
-        return sqlite.refusals(self._path, reads_only=reads_only)
+        return sqlite.refusals(self._path, reads_only=reads_only, wording=self.wording)
 
     @contextmanager
     def writer(self) -> Generator[Connection]:

@@ -1,4 +1,4 @@
-"""The SQLite library in use and the schema version that this code expects.
+"""The SQLite library in use, the schema version that this code expects, and how faults of a database are worded.
 
 Separate from ``sqlite.py`` and ``schema/upgrade.py``, so that the idle probe does not load what they load.
 """
@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import ModuleType
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import Progress, unheard
 
 MIGRATIONS = tuple(
@@ -18,6 +19,14 @@ MIGRATIONS = tuple(
 
 HEAD = max(MIGRATIONS)
 """The newest of them."""
+
+Wording = Callable[[Refused], Refused]
+"""What callers are told in place of a fault of the database."""
+
+
+def in_full(fault: Refused) -> Refused:
+    """The fault itself: who runs the program may read where the database is."""
+    return fault
 
 
 def driver() -> ModuleType:

@@ -35,6 +35,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.util import LRUCache
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.store.driver import Wording, in_full
 from wfe_mcp.store.open_files import OpenFiles
 
 BUSY_TIMEOUT_S = 10
@@ -342,8 +343,8 @@ _REFUSALS: dict[str, tuple[str, str]] = {
 
 
 @contextmanager
-def refusals(path: Path, *, reads_only: bool = False) -> Generator[None]:
-    """Turn errors caused by the setup into ``unavailable``; a write in a reading transaction is our own bug.
+def refusals(path: Path, *, reads_only: bool = False, wording: Wording = in_full) -> Generator[None]:
+    """Turn errors caused by the setup into ``unavailable``, as ``wording`` says; a write in a reading transaction is our own bug.
 
     A number that SQLite has no room for, as of an event that is looked for, is refused as ``bad_argument``.
     """
@@ -359,7 +360,8 @@ def refusals(path: Path, *, reads_only: bool = False) -> Generator[None]:
         if refusal is None or (reads_only and name == "SQLITE_READONLY"):
             raise
         message, hint = refusal
-        raise Refused("unavailable", f"{message} File: {path}", hint, data={"retry": refusal is _BUSY}) from error
+        fault = Refused("unavailable", f"{message} File: {path}", hint, data={"retry": refusal is _BUSY})
+        raise wording(fault) from error
 
 
 _MISSING = ["no", "such"]

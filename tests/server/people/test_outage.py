@@ -1,4 +1,4 @@
-"""A server whose database is away says so to everyone, says nothing about it to a stranger, and comes back by itself."""
+"""A server whose database cannot be used says so to everyone, says nothing about it, and comes back by itself."""
 
 import pytest
 from playwright.sync_api import expect
@@ -58,3 +58,21 @@ def test_a_login_while_the_database_is_away_is_asked_to_come_again_and_shows_not
         assert "This server cannot use its database now." in answer.text
         assert not [word for word in ("127.0.0.1", "postgres", str(postgres.port)) if word in answer.text], answer.text
     assert browser.send("POST", "/login/token", take, **form).json() == {"error": "authorization_pending"}
+
+
+def test_who_is_logged_in_reads_nothing_of_a_database_that_fails_and_the_log_has_it(
+    team: Team, postgres: Cluster
+) -> None:
+    browser = team.browser()
+    browser.log_in()
+    name = team.running.house.environment["WFE_DATABASE_URL"].rpartition("/")[2]
+    assert name not in browser.api("GET", "/settings").text, "it is named nowhere else either"
+    postgres.execute("ALTER TABLE wfe.run RENAME TO elsewhere", database=name)
+    answers = [browser.api("GET", "/runs"), browser.api("GET", "/inbox"), browser.send("GET", "/opinion/x/y")]
+    postgres.execute("ALTER TABLE wfe.elsewhere RENAME TO run", database=name)
+    for answer in answers:
+        assert answer.status_code == 503, (answer.url, answer.text)
+        assert "This server cannot use its database now." in answer.text
+        assert not [word for word in ("127.0.0.1", "postgres", "relation", name) if word in answer.text], answer.text
+    assert browser.api("GET", "/runs").status_code == 200
+    assert name in team.running.end()

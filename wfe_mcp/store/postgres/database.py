@@ -23,7 +23,7 @@ from typing import Any, cast
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, exc, text
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.store.driver import HEAD
+from wfe_mcp.store.driver import HEAD, Wording, in_full
 from wfe_mcp.store.postgres.dialect import DRIVER
 from wfe_mcp.store.postgres.schema import SCHEMA, bring_to_head, refuse_unfit
 from wfe_mcp.store.postgres.tsvector import Tsvector
@@ -127,6 +127,7 @@ class PostgresDatabase:
     has_file = False
 
     def __init__(self, address: URL, *, durable: bool) -> None:
+        self.wording: Wording = in_full
         self._address = address
         self.shown = _shown_address(address)
         self._identity = ""
@@ -184,7 +185,7 @@ class PostgresDatabase:
 
     @contextmanager
     def refusals(self, *, reads_only: bool = False) -> Generator[None]:
-        """Turn errors caused by the setup into ``unavailable``; a write in a reading transaction is our own bug."""
+        """Turn errors caused by the setup into ``unavailable``, as ``wording`` says; a write in a reading transaction is our own bug."""
         try:
             yield
         except Exception as error:
@@ -204,7 +205,8 @@ class PostgresDatabase:
             message, hint, retry = refusal
             if not message.endswith("."):
                 message = f"{message}: {_first_line(getattr(error, 'orig', error))}."
-            raise Refused("unavailable", f"{message} Database: {self.shown}", hint, data={"retry": retry}) from error
+            fault = Refused("unavailable", f"{message} Database: {self.shown}", hint, data={"retry": retry})
+            raise self.wording(fault) from error
 
     def now(self) -> datetime | None:
         """The time at the server, as it was measured last and has passed since."""

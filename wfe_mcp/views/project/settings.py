@@ -41,7 +41,7 @@ class RoleSetting:
 
 @view_model
 class DatabaseSetting:
-    """The database of this user: its file and the revision of its tables."""
+    """The database and the revision of its tables. ``path``: its file or address; a server where people log in does not name it."""
 
     path: str
     schema: str
@@ -90,7 +90,7 @@ def settings_view(engine: Engine) -> SettingsView:
         checks=check_lines(settings),
         approvals=settings.policy.model_dump(mode="json"),
         page=settings.ui.model_dump(mode="json"),
-        database=DatabaseSetting(path=health.path, schema=health.revision),
+        database=DatabaseSetting(path="that of the server" if engine.people_at else health.path, schema=health.revision),
         kinds=KINDS,
         untrusted=bool(loaded.untrusted),
         own_trust=trust_path(engine) if loaded.unsigned_reviewers else "",
