@@ -151,8 +151,8 @@ def _postgres(url: str, *, durable: bool) -> Database:
         raise Refused(
             "unavailable",
             "The database address begins as one of PostgreSQL, and cannot be read.",
-            "Set WFE_DATABASE_URL to postgresql://USER:PASSWORD@HOST:PORT/DATABASE. PORT is a number; in USER and PASSWORD "
-            "@ is written as %40, and % as %25.",
+            "Write it, in WFE_DATABASE_URL or after move-to, as postgresql://USER:PASSWORD@HOST:PORT/DATABASE. PORT is a number; "
+            "in USER and PASSWORD @ is written as %40, and % as %25.",
         )
     from wfe_mcp.store.postgres.database import PostgresDatabase
 

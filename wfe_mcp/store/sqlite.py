@@ -74,7 +74,7 @@ def database_file(url: str) -> Path:
         raise Refused(
             "unavailable",
             "The database address cannot be read.",
-            "Set WFE_DATABASE_URL to sqlite:///<path of a file>, or unset it.",
+            "Write sqlite:///<path of a file>. Where WFE_DATABASE_URL is not set, it is a file in your data folder.",
         ) from None
     if parsed.drivername not in {"sqlite", "sqlite+pysqlite"}:
         raise Refused(
@@ -86,7 +86,7 @@ def database_file(url: str) -> Path:
         raise Refused(
             "unavailable",
             f"The database '{url}' names no file, so nothing would be kept.",
-            "Set WFE_DATABASE_URL to sqlite:///<path of a file>, or unset it.",
+            "Write sqlite:///<path of a file>. Where WFE_DATABASE_URL is not set, it is a file in your data folder.",
         )
     return Path(parsed.database)
 

@@ -281,6 +281,21 @@ def test_an_address_that_cannot_be_moved_to_is_refused(cli: Terminal, url: str, 
     assert cli.json("move-to", url).refusal == code
 
 
+def test_what_is_wrong_with_the_address_of_a_move_is_said_of_that_address(cli: Terminal, postgres_url: str) -> None:
+    place, _, name = postgres_url.rpartition("/")
+    addresses = (
+        "postgresql://u:p@ss@h/db",
+        f"{place.replace('postgres@', 'ghost@')}/{name}",
+        f"{postgres_url}?sslmode=never",
+        f"{place}/postgres?options=-csearch_path",
+    )
+    for url in addresses:
+        refused = cli.json("move-to", url)
+        assert refused.refusal == "unavailable", refused.out
+        assert refused.document["error"]["hint"].startswith(("Write it", "Check", "Correct")), refused.out
+        assert "WFE_DATABASE_URL" not in refused.out or "after move-to" in refused.out, refused.out
+
+
 def test_postgresql_to_postgresql_is_left_to_its_own_tools(cli: Terminal, worked: str, postgres_url: str) -> None:
     assert cli.json("move-to", postgres_url).code == 0
     with using(postgres_url):

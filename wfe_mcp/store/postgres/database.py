@@ -59,18 +59,18 @@ _NO_CONNECTION = ("All connections of this process with the database are in use.
 _LOST = ("The connection to the database was lost.", "Call again in a moment, and see whether the server runs.", True)
 _UNREACHABLE = ("The database server cannot be reached", *_LOST[1:])
 _NO_RIGHT = (
-    "The role of WFE_DATABASE_URL may not do this in the database",
+    "The role in the address may not do this in the database",
     "Grant it what docs/how-to/use-postgresql.md lists, as the owner of the schema.",
     False,
 )
 _FULL = ("The database server has no room left", "Free some space on it, or raise its limits, then call again.", False)
 _NO_ACCESS = (
     "The database server refused the connection",
-    "Check user, password and database of WFE_DATABASE_URL.",
+    "Check user, password and database in its address.",
     False,
 )
 _BAD_ADDRESS = (
-    "WFE_DATABASE_URL has a parameter that cannot be used",
+    "The address has a parameter that cannot be used",
     "Correct its port or what follows the question mark.",
     False,
 )
@@ -274,7 +274,7 @@ def _make_engine(address: URL, server_time: _ServerTime, *, reads_only: bool, du
     except ImportError as error:
         raise Refused(
             "unavailable",
-            "WFE_DATABASE_URL names a PostgreSQL database, and the package psycopg is not installed.",
+            "The address names a PostgreSQL database, and the package psycopg is not installed.",
             "Install wfe-mcp[team].",
         ) from error
     asked = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings.items())
@@ -310,6 +310,7 @@ _CONNECT_REFUSALS = (
             "invalid integer value",
             "certificate",
             "does not support SSL",
+            "requires a value",
         ),
     ),
 )

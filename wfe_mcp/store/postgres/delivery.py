@@ -50,14 +50,14 @@ def create(connection: Connection) -> None:
     except ImportError as error:
         raise Refused(
             "unavailable",
-            "WFE_DATABASE_URL names a PostgreSQL database, and the package procrastinate is not installed.",
+            "The database is one of PostgreSQL, and the package procrastinate is not installed.",
             "Install wfe-mcp[team].",
         ) from error
     if is_there(connection):
         raise Refused(
             "unavailable",
             f"The schema '{SCHEMA}' of the database is of another program.",
-            "Set WFE_DATABASE_URL to a database that has no schema of this name.",
+            "Use a database that has no schema of this name.",
         )
     path = connection.exec_driver_sql("SHOW search_path").scalar_one()
     connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")

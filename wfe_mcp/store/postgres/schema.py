@@ -111,7 +111,7 @@ def refuse_unfit(connection: Connection, shown: str) -> str | None:
         raise Refused(
             "unavailable",
             f"The database '{shown}' is PostgreSQL {server[0]}; {_OLDEST_SERVER} or later is needed.",
-            "Upgrade the server, or set WFE_DATABASE_URL to another one.",
+            "Upgrade the server, or use another one.",
         )
     facts = connection.execute(_FACTS).one()
     sorts_by_bytes = facts.provider == "b" or (facts.provider == "c" and facts.collation.lower() in _BY_BYTES)
@@ -127,13 +127,13 @@ def refuse_unfit(connection: Connection, shown: str) -> str | None:
         raise Refused(
             "unavailable",
             f"The schema '{SCHEMA}' of the database '{shown}' is of another program.",
-            "Set WFE_DATABASE_URL to a database that has no schema of this name.",
+            "Use a database that has no schema of this name.",
         )
     if revision is not None and revision not in MIGRATIONS:
         raise Refused(
             "unavailable",
             f"The database '{shown}' was written by a newer wfe-mcp (revision {revision}; this one knows {HEAD}).",
-            "Upgrade wfe-mcp, or set WFE_DATABASE_URL to another database.",
+            "Upgrade wfe-mcp, or use another database.",
         )
     return revision
 

@@ -90,7 +90,9 @@ def settings_view(engine: Engine) -> SettingsView:
         checks=check_lines(settings),
         approvals=settings.policy.model_dump(mode="json"),
         page=settings.ui.model_dump(mode="json"),
-        database=DatabaseSetting(path="that of the server" if engine.people_at else health.path, schema=health.revision),
+        database=DatabaseSetting(
+            path="that of the server" if engine.people_at else health.path, schema=health.revision
+        ),
         kinds=KINDS,
         untrusted=bool(loaded.untrusted),
         own_trust=trust_path(engine) if loaded.unsigned_reviewers else "",
