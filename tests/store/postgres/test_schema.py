@@ -63,7 +63,10 @@ def test_of_processes_that_start_at_once_one_makes_the_schema(postgres_url: str,
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'en'", "sorts texts by"),
+        (
+            "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'en'",
+            "as 'en' of ICU and stores them as UTF8",
+        ),
         ("ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'", "LATIN1"),
     ],
 )
@@ -74,6 +77,7 @@ def test_a_database_with_another_order_or_encoding_is_refused(postgres: Cluster,
     postgres.drop("unfit")
 
     assert said in refused.message
+    assert "by their bytes in UTF8" in refused.message
     assert "--locale=C" in refused.hint
 
 

@@ -29,6 +29,7 @@ _OURS = 0x776665  # "wfe", so that no other program waits for the same lock
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 _FACTS = text(
     "SELECT pg_encoding_to_char(d.encoding) AS encoding, d.datlocprovider AS provider, d.datcollate AS collation, "
+    "coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', d.datcollate) AS locale, "
     "EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = 'wfe') AS has_schema, "
     "to_regclass('wfe.alembic_version') IS NOT NULL AS has_version, "
     "EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'wfe') AS is_used "
@@ -118,9 +119,9 @@ def refuse_unfit(connection: Connection, shown: str) -> str | None:
     if not sorts_by_bytes or facts.encoding != "UTF8":
         raise Refused(
             "unavailable",
-            f"The database '{shown}' sorts texts by '{facts.collation}' of {_PROVIDERS.get(facts.provider, facts.provider)} and stores "
-            f"them as {facts.encoding}; the collation C of libc and UTF8 are needed.",
-            "Create one with: createdb --template=template0 --encoding=UTF8 --locale-provider=libc --locale=C NAME",
+            f"The database '{shown}' sorts texts as '{facts.locale}' of {_PROVIDERS.get(facts.provider, facts.provider)} and stores "
+            f"them as {facts.encoding}. wfe-mcp compares texts by their bytes in UTF8, as the collation C of libc does.",
+            "This cannot be changed later. Create another one: createdb --template=template0 --encoding=UTF8 --locale-provider=libc --locale=C NAME",
         )
     revision = str(connection.execute(_REVISION).scalar() or "base") if facts.has_version else None
     if (revision is None and facts.is_used) or (revision is not None and revision < FIRST):
