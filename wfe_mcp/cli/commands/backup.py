@@ -103,8 +103,10 @@ def _accept(invocation: Invocation, pin_fd: int | None) -> None:
     from wfe_mcp.engine.maintenance.backups import accept_dump
 
     with invocation.screen.busy("Comparing with the anchors"):
-        back = accept_dump(invocation.engine, lambda desk: person(desk, pin_fd, "accept the restored database"))
+        back, is_new = accept_dump(invocation.engine, lambda desk: person(desk, pin_fd, "accept the restored database"))
     summary = f"Noted that the database was set back to {exact(back.to)}"
+    if not is_new:
+        summary = f"That the database was set back to {exact(back.to)} was noted already, at {exact(back.at)}"
 
     def render(screen: Screen) -> None:
         screen.line(summary, "green")
@@ -116,7 +118,7 @@ def _accept(invocation: Invocation, pin_fd: int | None) -> None:
             "Tokens and logins that were ended after the dump count again: wfe-mcp token list, wfe-mcp people list"
         )
 
-    invocation.answer(summary, render, data=_lost(back))
+    invocation.answer(summary, render, data={**_lost(back), "noted_at": back.at.isoformat()})
 
 
 def _lost(back: "SetBack") -> dict[str, Any]:

@@ -126,8 +126,10 @@ def restore(
     return RestoreResult(summary, kept_aside, set_back)
 
 
-def accept_dump(engine: Engine, prove: Callable[[Engine], By]) -> restore_log.SetBack:
+def accept_dump(engine: Engine, prove: Callable[[Engine], By]) -> tuple[restore_log.SetBack, bool]:
     """Note that ``pg_restore`` has set the database of a server back, as a restore of a file does. ``prove``: as for it.
+
+    False: that is noted already, and no anchor knows of a later loss; only work that must not run twice is held again.
 
     Refuses ``unavailable`` where the database is a file, and ``not_ready`` while a process of this host uses it.
     """
@@ -142,9 +144,14 @@ def accept_dump(engine: Engine, prove: Callable[[Engine], By]) -> restore_log.Se
     with engine.store.read() as tx:
         before = restore_log.anchored_before(engine.store.place, tx)
     with engine.store.tx() as tx:
-        set_back = restore_log.note_set_back(tx, before, tx.figures.newest(), "pg_restore", by, engine.clock())
+        last = restore_log.last_noted(tx, before)
+        if last is None:
+            set_back = restore_log.note_set_back(tx, before, tx.figures.newest(), "pg_restore", by, engine.clock())
+        else:
+            set_back = last
+            tx.jobs.hold_unrepeatable(engine.clock())
     restore_log.anchor_set_backs(engine)
-    return set_back
+    return set_back, last is None
 
 
 def _database(engine: Engine) -> Path:

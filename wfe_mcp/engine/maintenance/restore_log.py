@@ -3,12 +3,12 @@
 import glob
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
@@ -18,6 +18,9 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import SettingEvent
 from wfe_mcp.workspace.system.process import started_at
+
+if TYPE_CHECKING:
+    from wfe_mcp.workspace.system.anchors import Anchor
 
 RESTORED = "DatabaseRestored"
 """Noted among the settings: the database was set back to an older copy."""
@@ -77,12 +80,13 @@ def set_backs(events: Iterable[SettingEvent]) -> list[SetBack]:
 @dataclass(frozen=True, slots=True)
 class Before:
     """What is known outside a database that was set back: the newest event of each run, to which moment, and what its
-    repositories lack (``SetBack.missing``).
+    repositories lack (``SetBack.missing``). ``anchors``: that say so.
     """
 
     heads: Mapping[str, int]
     to: datetime | None
     missing: Mapping[str, int] = field(default_factory=dict[str, int])
+    anchors: Sequence["Anchor"] = ()
 
 
 def anchored_before(database: Path, tx: Tx) -> Before:
@@ -109,14 +113,36 @@ def anchored_before(database: Path, tx: Tx) -> Before:
         for run, (seq, _) in anchor.runs.items():
             heads[run] = max(seq, heads.get(run, 0))
     to = max((anchor.at for anchor in known), default=None)
-    return Before(heads, to, missing)
+    return Before(heads, to, missing, known)
+
+
+def last_noted(tx: Tx, before: Before) -> SetBack | None:
+    """The last set-back that the database has noted, where ``before`` knows of nothing that was lost besides it."""
+    last = next(reversed(set_backs(tx.settings_log.events())), None)
+    if last is None or before.to is None:
+        return None
+    later = [anchor for anchor in before.anchors if anchor.at > last.at]
+    heads = dict(sorted((run, seq) for anchor in later for run, (seq, _) in anchor.runs.items()))
+    settings = max((anchor.settings[0] for anchor in later if anchor.settings), default=0)
+    work = {(anchor.project, anchor.work[0]) for anchor in later if anchor.work}
+    is_whole = (
+        not _lost(tx, heads)
+        and settings <= tx.settings_log.tail()[0]
+        and all(seq <= tx.items.tail(project)[0] for project, seq in work)
+    )
+    lost = _lost(tx, before.heads)
+    return last if is_whole and sum(had - has for has, had in lost.values()) <= last.lost_events else None
+
+
+def _lost(tx: Tx, heads: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """For each run that lacks events up to its head: the events that it has, and those that it had."""
+    kept = {run: seq for run, (seq, _) in tx.events.tails(list(heads)).items()}
+    return {run: (kept.get(run, 0), seq) for run, seq in sorted(heads.items()) if seq > kept.get(run, 0)}
 
 
 def note_set_back(tx: Tx, before: Before, newest: datetime | None, name: str, by: By, at: datetime) -> SetBack:
     """Note in this transaction that the database was set back: what is lost of ``before``. Work that may have run since is held."""
-    to, was = newest or datetime.min.replace(tzinfo=UTC), before.heads
-    kept = {run: seq for run, (seq, _) in tx.events.tails(list(was)).items()}
-    lost = {run: (kept.get(run, 0), seq) for run, seq in sorted(was.items()) if seq > kept.get(run, 0)}
+    to, lost = newest or datetime.min.replace(tzinfo=UTC), _lost(tx, before.heads)
     events = sum(had - has for has, had in lost.values())
     named = dict(list(lost.items())[:_MOST_RUNS])
     payload = {
