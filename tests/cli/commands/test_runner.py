@@ -74,3 +74,11 @@ def test_what_answers_in_place_of_the_server_is_quoted(
         server.shutdown()
     assert error["code"] == "unavailable"
     assert handler.text.decode() in error["message"]
+
+
+def test_a_name_below_localhost_is_not_asked_for_and_the_address_to_write_is_said(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WFE_TOKEN", "t")
+    error = cli.json("runner", "--server", "http://wfe.localhost:9", "--drain").document["error"]
+    assert (error["code"], "http://localhost:9" in error["hint"]) == ("bad_argument", True), error

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tests.server.bridge.conftest import Cut, Team
+from tests.server.bridge.conftest import Cut, Team, started
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,12 @@ def test_a_proxy_that_takes_no_large_request_is_said_to_be_the_reason(team: Team
     assert refused["error"]["code"] == "too_large"
     assert "client_max_body_size" in refused["error"]["hint"]
     assert "Call again" not in refused["error"]["hint"], "it would fail again"
+
+
+def test_a_token_goes_to_this_machine_past_the_proxy_of_the_environment(team: Team) -> None:
+    ada = team.machine()
+    with socket.socket() as nothing_listens:
+        nothing_listens.bind(("127.0.0.1", 0))
+        ada.variables["http_proxy"] = f"http://127.0.0.1:{nothing_listens.getsockname()[1]}"
+        ada.write("more.py", "# a file that the server does not have\n")
+        started(ada.connect())

@@ -178,6 +178,13 @@ def test_an_unknown_key_of_a_table_that_need_not_be_there_is_a_problem(root: Pat
     assert loaded.settings.server.login is not None
 
 
+def test_a_secret_is_sent_to_no_issuer_whose_name_others_may_resolve(root: Path) -> None:
+    loaded = load(root, user="[server.login]\nissuer = 'http://id.localhost:9'\nclient_id = 'wfe'")
+
+    assert "http://localhost" in problem(loaded).message
+    assert loaded.settings.server.login is None
+
+
 def test_thousands_of_tables_that_lack_a_key_are_read_in_linear_time(root: Path) -> None:
     began = time.process_time()
     loaded = load(root, "\n".join(f"[roles.r{number}]\nmodel = 'm'" for number in range(8_000)))

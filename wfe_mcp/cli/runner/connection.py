@@ -54,7 +54,11 @@ class Connection:
         if not parts.netloc or parts.query:
             raise Refused("bad_argument", f"{url!r} is no address of a server.", "As in: --server https://wfe.example")
         if parts.scheme == "http" and not is_here:
-            raise Refused("bad_argument", f"Others could read the token on its way to {url}.", "Use its https address.")
+            hint, name = "Use its https address.", parts.hostname or ""
+            if name.endswith(".localhost"):
+                here = url.lower().replace(name, "localhost", 1)
+                hint = f"A resolver may say that this name is elsewhere. For this machine: --server {here}"
+            raise Refused("bad_argument", f"Others could read the token on its way to {url}.", hint)
         self.url, self._token, self._is_here = url.rstrip("/"), token, is_here
         # httpx2 reads it together with the proxies of the environment, which are not for this machine.
         bundle = os.environ.get("SSL_CERT_FILE")

@@ -17,17 +17,22 @@ ROLES: tuple[Role, ...] = get_args(Role)
 EVERY_PROJECT = "*"
 
 
-def _address(text: str) -> str:
+def _address(text: str, *, is_here: bool) -> str:
     parts = urlsplit(text)
-    is_here = is_loopback(text) or (parts.hostname or "").endswith(".localhost")
     is_plain = bool(parts.netloc) and "@" not in parts.netloc and not (parts.query or parts.fragment)
     if is_plain and (parts.scheme == "https" or (parts.scheme == "http" and is_here)):
         return text.rstrip("/")
-    raise ValueError("an https address without a question mark; http only for this machine")
+    raise ValueError("an https address without a question mark; http only for this machine, as http://localhost:8080")
+
+
+def _issuer(text: str) -> str:
+    """The secret is sent there: of a name below localhost a resolver could say that it is elsewhere."""
+    return _address(text, is_here=is_loopback(text))
 
 
 def _origin(text: str) -> str:
-    if text and urlsplit(_address(text)).path:
+    is_here = is_loopback(text) or (urlsplit(text).hostname or "").endswith(".localhost")
+    if text and urlsplit(_address(text, is_here=is_here)).path:
         raise ValueError("scheme and host alone: https://wfe.example")
     return text.rstrip("/")
 
@@ -37,7 +42,7 @@ class LoginSettings(Table):
 
     effect = "calls"
 
-    issuer: Annotated[str, AfterValidator(_address)] = required_key(
+    issuer: Annotated[str, AfterValidator(_issuer)] = required_key(
         "The issuer, exactly as the provider says it: `https://id.example/realms/dev`. Its discovery document is read."
     )
     client_id: str = required_key("The id of this server at the provider, a confidential client.", effect="name")

@@ -28,7 +28,7 @@ def push(root: Path, url: str, token: str, commits: Mapping[str, str]) -> None:
 
     Refuses ``unavailable``, with the reason that git names, and ``too_large`` where a proxy takes no request of the size.
     """
-    words = (*_OVER_HTTP, "push", "--quiet", "--no-verify", "--recurse-submodules=no", url)
+    words = (*_options(url), "push", "--quiet", "--no-verify", "--recurse-submodules=no", url)
     env = _environment(require_repository(root), token)
     _run(root, (*words, *(f"{commit}:{ref}" for commit, ref in commits.items())), env)
     release_locks(Path(env["GIT_DIR"]), ["refs/sent/last"])
@@ -38,8 +38,13 @@ def push(root: Path, url: str, token: str, commits: Mapping[str, str]) -> None:
 
 def fetch(root: Path, url: str, token: str, refs: Sequence[str]) -> None:
     """Get the commits of these refs. Refuses ``unavailable``, with the reason that git names."""
-    words = (*_OVER_HTTP, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no", url)
+    words = (*_options(url), "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no", url)
     _run(root, (*words, *refs), _environment(require_repository(root), token))
+
+
+def _options(url: str) -> tuple[str, ...]:
+    """Without TLS the server is this machine, and a proxy of the environment would read the token."""
+    return (*_OVER_HTTP, "-c", "http.proxy=") if url.startswith("http:") else _OVER_HTTP
 
 
 def _run(root: Path, words: Sequence[str], env: Mapping[str, str]) -> None:
