@@ -34,6 +34,7 @@ from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions, audit, open_approval
+from wfe_mcp.views.approvals.request import listed_question
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import decisions_of
 
@@ -250,6 +251,8 @@ def test_an_approval_that_expired_before_the_last_is_asked_for_again(scene: Scen
     second, run = another(scene, first, "bob"), asked(scene, approval(people=2, expires="1h"))
     approve(scene, first, run)
     scene.clock.advance(hours=2)
+    waiting = listed_question(overview_of(scene.engine, run), scene.attempt(run, "plan"))
+    assert "0 of 2 people approved; 2 more people are needed" in waiting
     approve(scene, second, run)
     assert scene.attempt(run, "plan").approvals == ("bob",)
 

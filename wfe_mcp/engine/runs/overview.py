@@ -7,10 +7,11 @@ The ``outputs`` of a run's own template: values of the completed run by name (S2
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.approval_guards import current_gate
+from wfe_mcp.core.attempt_states import Awaiting
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -89,6 +90,8 @@ class Overview(RunFacts):
     """What its steps have done outside the working folder."""
     holder: str = ""
     """This process, as phases name who holds them."""
+    lapsed: frozenset[PhasePath] = frozenset()
+    """Phases that some have approved, of several people, and whose request has expired: all of them decide again."""
     folder: str = ""
     """The folder of the run where it is another work tree than this process is in."""
     page: str = ""
@@ -125,6 +128,12 @@ class Overview(RunFacts):
         """Whether the worker of a running ``attempt`` is gone: the next to start its phase takes it over."""
         is_running = attempt.status is AttemptStatus.RUNNING and attempt.phase in self.startable
         return is_running and attempt.holder != self.holder
+
+    def as_counted(self, attempt: Attempt) -> Attempt:
+        """``attempt`` without approvals that do not count any more."""
+        if attempt.phase not in self.lapsed or not isinstance(attempt.state, Awaiting):
+            return attempt
+        return replace(attempt, state=replace(attempt.state, approvals=()))
 
     @property
     def unasked(self) -> tuple[Attempt, ...]:
@@ -180,9 +189,17 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         unanswered=_opinion_errors(tx, loaded) if works else {},
         asked_persons=all_persons_asked(tx, loaded) if works else {},
         holder=engine.holder,
+        lapsed=frozenset(_expired_requests(tx, loaded, engine.clock())),
         folder="" if is_history else folder_elsewhere(engine, loaded.record),
         page=engine.people_at and f"{engine.people_at}/app/#/runs/{loaded.record.id}",
     )
+
+
+def _expired_requests(tx: Tx, loaded: LoadedRun, now: datetime) -> Iterator[PhasePath]:
+    for attempt in (attempt for attempt in loaded.state.moving_attempts if attempt.approvals):
+        request = tx.approvals.open_request(loaded.record.id, attempt.phase, attempt.number)
+        if request is not None and request.expires_at is not None and request.expires_at <= now:
+            yield attempt.phase
 
 
 def _operations(tx: Tx, loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[Operation, ...]:

@@ -267,7 +267,7 @@ def waiting_lines(engine: Engine, standings: Sequence[Overview]) -> tuple[Waitin
 
 def listed_question(overview: Overview, attempt: Attempt) -> str:
     """The question in a list: with who has approved, where several people do."""
-    people = several_people(overview.loaded.state, attempt)
+    people = several_people(overview.loaded.state, overview.as_counted(attempt))
     return f"{question_of(overview, attempt)}{f' {people}.' if people else ''}"
 
 

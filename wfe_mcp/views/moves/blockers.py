@@ -179,7 +179,7 @@ def _of_phase(overview: Overview, stop: Stop, attempt: Attempt) -> Blocker | Non
     phase, why = attempt.phase, in_short(attempt.reason)
     match stop:
         case Stop.APPROVAL:
-            people = several_people(overview.loaded.state, attempt)
+            people = several_people(overview.loaded.state, overview.as_counted(attempt))
             assurance = f"{overview.plan.assurance(attempt)}{f'; {people}' if people else ''}"
             approve = _command(overview, attempt, c.AskApproval)
             return Blocker(stop, phase, str(attempt.sha256)[:12], assurance, approve, approve)

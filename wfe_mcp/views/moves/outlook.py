@@ -198,7 +198,7 @@ def _of_phase(engine: Engine, overview: Overview, seen: Outlook) -> str:
 def _gates(overview: Overview, seen: Outlook) -> str:
     """The gates that the phase is at once the decision is made."""
     assert seen.phase is not None and seen.gate is not None, "only a phase is at gates"
-    before = overview.loaded.state.current(seen.phase)
+    before = overview.as_counted(overview.loaded.state.current(seen.phase))
     gates = overview.plan.gates(before)[seen.gate :]
     if seen.gate_kind == "approval" and seen.gate == before.gate:
         missing = gate_of(overview.loaded.state, before).people - len(before.approvals) - 1
