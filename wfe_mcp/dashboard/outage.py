@@ -15,14 +15,16 @@ from wfe_mcp.dashboard.answers import page_no, status_of
 log = logging.getLogger("wfe_mcp.dashboard")
 
 _AGAIN_S = 60.0
-_logged = dict[str, float]()
+_logged, _began = set[str](), [time.monotonic()]
 
 
-def unnamed(refused: Refused) -> Refused:
+def hide_database(refused: Refused) -> Refused:
     """What callers are told in place of ``refused``, a fault of the database, which is logged."""
-    now = time.monotonic()
-    if now - _logged.get(refused.message, -_AGAIN_S) >= _AGAIN_S:
-        _logged[refused.message] = now
+    if time.monotonic() - _began[0] > _AGAIN_S:
+        _logged.clear()
+        _began[0] = time.monotonic()
+    if refused.message not in _logged:
+        _logged.add(refused.message)
         log.warning("the database cannot be used: %s", refused.text)
     return Refused(
         refused.code,

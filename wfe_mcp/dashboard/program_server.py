@@ -49,7 +49,7 @@ from wfe_mcp.dashboard.git_http import git_routes
 from wfe_mcp.dashboard.guard import ENTRANCES, App, Guard, Message, Receive, Scope, Send
 from wfe_mcp.dashboard.http_server import HttpServer, PromptConnection
 from wfe_mcp.dashboard.login import Logins, address_of
-from wfe_mcp.dashboard.outage import refusal_page, unnamed
+from wfe_mcp.dashboard.outage import hide_database, refusal_page
 from wfe_mcp.dashboard.runners import git_grant as job_grant, runner_routes
 from wfe_mcp.engine.access import device, tokens
 from wfe_mcp.engine.access.people import People
@@ -102,7 +102,7 @@ def program_server(
     engine: Engine, port: int, origin: str, mcp: Callable[[Access], ServedApp], visitors: Visitors | None = None
 ) -> HttpServer:
     """A server of the database of ``engine``, to be run in a thread. ``origin``: its address behind a proxy, if any."""
-    engine.store.word_faults(unnamed)
+    engine.store.word_faults(hide_database)
     no_link = PageKey(Path(), secrets.token_bytes(32))  # no address leads here with a code
     entry = Entry(port, Codes(no_link), asks_pin=False)
     access = Access(engine, lambda: None, entry, visitors and visitors.people, "http")

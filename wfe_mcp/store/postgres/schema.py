@@ -120,7 +120,7 @@ def refuse_unfit(connection: Connection, shown: str) -> str | None:
         raise Refused(
             "unavailable",
             f"The database '{shown}' sorts texts as '{facts.locale}' of {_PROVIDERS.get(facts.provider, facts.provider)} and stores "
-            f"them as {facts.encoding}. wfe-mcp compares texts by their bytes in UTF8, as the collation C of libc does.",
+            f"them as {facts.encoding}. Here texts are in order by their bytes in UTF8, as by the collation C of libc.",
             "This cannot be changed later. Create another one: createdb --template=template0 --encoding=UTF8 --locale-provider=libc --locale=C NAME",
         )
     revision = str(connection.execute(_REVISION).scalar() or "base") if facts.has_version else None
