@@ -288,6 +288,15 @@ def test_verify_names_what_someone_changed_in_the_database(cli: Terminal, change
     assert cli.json("verify", run).document["ok"] is False
 
 
+def test_a_repository_that_is_made_after_the_first_run_lacks_no_anchor(cli: Terminal) -> None:
+    run = cli.start("note")
+    cli.git("init", "-q")
+    assert cli.json("verify").code == 0
+    cli.submit_work(run, "draft")
+    cli.git("update-ref", "-d", "refs/wfe/audit")
+    assert "[anchors_deleted]" in cli("verify").out
+
+
 @pytest.mark.usefixtures("in_git")
 def test_each_command_anchors_what_it_did_and_verify_says_how_far(cli: Terminal) -> None:
     run = cli.start("note")

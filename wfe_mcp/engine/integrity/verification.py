@@ -265,7 +265,8 @@ def _missing(
     in_git = [line for line in lines if line.commit]
     if outside.unreadable:
         yield Discrepancy("anchors_unreadable", AUDIT_REF, outside.unreadable)
-    elif is_git and outside.commits is None and (len(in_git) > accepted or (begun and not restores)):
+    # Lines that all name no commit are of a folder that was no repository yet: it never had the ref.
+    elif is_git and outside.commits is None and (len(in_git) > accepted or (begun and not lines and not restores)):
         message, since = f"the ref with the anchors is gone ({_BRING_BACK})", in_git[-1].at if in_git else begun
         yield Discrepancy("anchors_deleted", AUDIT_REF, message, since=since)
     elif outside.commits is not None:
