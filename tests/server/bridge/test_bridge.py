@@ -27,6 +27,7 @@ from wfe_mcp.engine.approvals import decide as approvals
 def test_a_bug_is_fixed_over_a_bridge_by_editing_only_the_developers_clone(team: Team) -> None:
     ada = team.machine()
     client = ada.connect()
+    assert client.call("status")["summary"] == "No run is open in this project", "the folder at the server is not hers"
     run = started(client)
     reproduced(ada, client, run)
     client.does("start_phase", run=run, phase="fix")

@@ -240,4 +240,10 @@ def test_the_terminal_names_who_waits_to_be_pinned_and_where_approvers_do_it(tea
     listed, page = terminal(team, "approvers", "list"), f"{team.origin}/approvers/{engine.project_id}"
     for name in ("ada", "bob"):
         assert f"Waits to be pinned: {name}, by an approver at {page}, or:" in listed
-    assert "these wait: ada, bob." in terminal(team, "approvers", "accept", "eve", "--pin-fd", "0")
+    set_pin(engine, PIN, ADA)
+    terminal(team, "approvers", "accept", "ada", "--pin-fd", "0")
+    listed = terminal(team, "approvers", "list")
+    assert f"Waits to be pinned: bob, by an approver at {page}\n" in listed, "the key of the PIN pins no more"
+    refused = terminal(team, "approvers", "accept", "bob", "--pin-fd", "0")
+    assert "a passkey signs at the server" in refused
+    assert "these wait: bob." in terminal(team, "approvers", "accept", "eve", "--pin-fd", "0")

@@ -14,7 +14,7 @@ from tests.server.people.conftest import Client, Team, of_another_project
 from tests.server.people.test_access import logged_in, shown
 from tests.server.people.test_decide import PIN, asked, terminal
 from wfe_mcp.engine.approvals import pin
-from wfe_mcp.engine.approvals.approvers import ApproverKey, pin_person
+from wfe_mcp.engine.approvals.approvers import ApproverKey, pin_person, request_key
 from wfe_mcp.engine.kernel.engine import utc_now
 from wfe_mcp.engine.people.absence import absences
 
@@ -66,6 +66,9 @@ def test_the_inbox_has_what_a_person_can_decide_and_says_who_can_the_rest(team: 
     ((_, why),) = decisions(who["eve"])
     assert why.startswith("You have no passkey that counts in this project")
     assert why.endswith("ada and bob can decide it.")
+    engine = team.running.house.engine()
+    request_key(engine, ADA, ApproverKey(id="eve", name="eve", public_key="eve", origin=team.origin))
+    assert decisions(who["eve"])[0][1].startswith("Your passkey waits until an approver pins it")
     inbox = who["ron"].api("GET", "/inbox").json()
     assert inbox["summary"] == "0 things for a person"
     kinds = inbox["data"].keys() - {"stuck_in_s"}

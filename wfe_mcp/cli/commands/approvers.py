@@ -26,18 +26,24 @@ def list_all(invocation: Invocation) -> None:
     Then those that wait to be pinned.
     """
     from wfe_mcp.engine.approvals.approvers import requested_keys
+    from wfe_mcp.engine.approvals.pin import own_key
     from wfe_mcp.views.approvals.approvers import data_of, pinned_view
 
     view, waiting = pinned_view(invocation.engine), requested_keys(invocation.engine).values()
     data = data_of(view) | {"waiting": [{"name": key.name, "origin": key.origin} for key in waiting]}
 
     def render(screen: Screen) -> None:
+        mine = own_key(invocation.engine)
+        pins = not view.keys or (mine is not None and any(key["id"] == mine.key for key in view.keys))
         rows = [(key["name"], key["kind"], key["added_at"], key["let_in_by"], key["id"]) for key in view.keys]
         screen.table(("name", "kind", "since", "pinned by", "id"), rows)
         screen.line(f"{plural(len(rows), 'key')} in {view.file}")
         for key in waiting:
             at = f"{key.origin}/approvers/{view.project}"
-            screen.line(f"Waits to be pinned: {key.name}, by an approver at {at}, or: wfe-mcp approvers accept NAME")
+            if pins:
+                screen.line(f"Waits to be pinned: {key.name}, by an approver at {at}, or: wfe-mcp approvers accept NAME")
+            else:
+                screen.line(f"Waits to be pinned: {key.name}, by an approver at {at}")
         if view.fault:
             screen.line(view.fault, "yellow")
 

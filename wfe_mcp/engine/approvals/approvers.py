@@ -327,7 +327,7 @@ def pin_person(engine: Engine, by: Person, key: ApproverKey, do: Literal["add", 
         raise Refused(
             "needs_human",
             f"Your key {by.key[:16]} is not pinned in this project, so it cannot change the pinned keys.",
-            "Ask one whose key is pinned: wfe-mcp approvers list",
+            "Ask one whose key is pinned; a passkey signs at the server, where its owner logs in: wfe-mcp approvers list",
         )
     signature = by.sign_text(signed_text(change_statement(before, do, key, at)))
     return pin_change(engine, by, before, ApproverChange(do=do, key=key, at=at, signed_by=by.key, signature=signature))

@@ -17,7 +17,7 @@ from wfe_mcp.core.model import By
 from wfe_mcp.core.units import join_names
 from wfe_mcp.engine.access.people import ROLE_FOR, Login, People
 from wfe_mcp.engine.access.tokens import Scope
-from wfe_mcp.engine.approvals.approvers import Signer, person_named, pinned_here
+from wfe_mcp.engine.approvals.approvers import Signer, person_named, pinned_here, requested_keys
 from wfe_mcp.engine.approvals.passkeys import Site
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.transaction import change_run
@@ -29,11 +29,14 @@ MOST_NOTE = 500
 
 @dataclass(frozen=True, slots=True)
 class Deciders:
-    """The people of one project. ``roles``: by name; ``keys``: the names of those with a passkey that counts."""
+    """The people of one project. ``roles``: by name; ``keys``: the names of those with a passkey that counts; ``waiting``: of
+    those whose passkey waits to be pinned.
+    """
 
     roles: Mapping[str, Role]
     keys: frozenset[str]
     away: Mapping[str, Absence]
+    waiting: frozenset[str] = frozenset()
 
     def having(self, role: Role) -> tuple[str, ...]:
         """Who has at least ``role``."""
@@ -83,7 +86,7 @@ def deciders(engine: Engine, people: People) -> Deciders:
         pinned = ()
     site = Site(people.origin)
     keys = frozenset(name for name in roles for key in pinned if Signer(site, name).has(key))
-    return Deciders(roles, keys, away)
+    return Deciders(roles, keys, away, frozenset(key.name for key in requested_keys(engine).values()))
 
 
 def lacks_role(engine: Engine, people: People, login: Login, approvals: Sequence[str] = ()) -> str:

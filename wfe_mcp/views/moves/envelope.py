@@ -179,6 +179,9 @@ def nothing_open(engine: Engine, ready: int) -> Envelope:
     """
     is_ready = f"{plural(ready, 'work item')} {'is' if ready == 1 else 'are'} ready"
     work = (Next("work", {"action": "next"}, why=is_ready),) if ready else ()
-    parts = (f"No run is open in this project: {engine.root}", engine.perhaps, is_ready if ready else "")
+    folder = (
+        "" if engine.serves_folder else f": {engine.root}"
+    )  # of a bridge the folder at the server is not the client's
+    parts = (f"No run is open in this project{folder}", engine.perhaps, is_ready if ready else "")
     moves = (*work, Next("list_templates", why="choose a template, then start_run"))
     return Envelope(True, summary=". ".join(filter(None, parts)), next=moves, data={"runs": []})

@@ -28,6 +28,7 @@ from wfe_mcp.views.runs.requests import HandedOn, InboxView, UnaskedDecision, Wa
 from wfe_mcp.views.values.model import view_model, view_of
 
 _NO_KEY = "You have no passkey that counts in this project: make one and have it pinned, at the foot of /access."
+_WAITS = "Your passkey waits until an approver pins it, at the foot of /access."
 
 
 @view_model
@@ -138,7 +139,7 @@ def _decision(row: WaitingDecision | UnaskedDecision, me: str, people: Deciders)
     others = f"{people.subject_of(whose)} can decide it." if whose else people.who_can(approvals)
     if person_named(me) in approvals:
         return f"{APPROVED} {others}"
-    return f"{_NO_KEY} {others}" if _lacks_key(me, people) else others
+    return f"{_no_key(me, people)} {others}" if _lacks_key(me, people) else others
 
 
 def _who_can_answer(reviewer: str, people: Deciders) -> tuple[str, ...]:
@@ -152,7 +153,11 @@ def _why_not_signed(me: str, able: tuple[str, ...], people: Deciders, does: str)
     if me in able:
         return ""
     others = f"{people.subject_of(able)} can {does}."
-    return f"{_NO_KEY} {others}" if _lacks_key(me, people) else others
+    return f"{_no_key(me, people)} {others}" if _lacks_key(me, people) else others
+
+
+def _no_key(me: str, people: Deciders) -> str:
+    return _WAITS if me in people.waiting else _NO_KEY
 
 
 def _lacks_key(me: str, people: Deciders) -> bool:
