@@ -41,7 +41,9 @@ def list_all(invocation: Invocation) -> None:
         for key in waiting:
             at = f"{key.origin}/approvers/{view.project}"
             if pins:
-                screen.line(f"Waits to be pinned: {key.name}, by an approver at {at}, or: wfe-mcp approvers accept NAME")
+                screen.line(
+                    f"Waits to be pinned: {key.name}, by an approver at {at}, or: wfe-mcp approvers accept NAME"
+                )
             else:
                 screen.line(f"Waits to be pinned: {key.name}, by an approver at {at}")
         if view.fault:
