@@ -167,19 +167,19 @@ def test_a_person_hands_a_decision_on_in_the_browser(team: Team, people: People,
 
 def test_a_deputy_gets_what_was_handed_to_a_person_who_is_away(team: Team, people: People) -> None:
     _, request, who = people
-    assert hand(who["bob"], request, "ada")["handed"]["to"] == "ada"
+    assert hand(who["bob"], request, "ada", "You know it")["handed"]["to"] == "ada"
     assert decisions(who["bob"])[0][1]
     answer = who["ada"].api("POST", "/absences", {"until": str(DAY), "to": "bob"}).json()
     assert answer["data"]["away"] == [{"name": "ada", "until": str(DAY), "to": "bob"}]
     assert decisions(who["bob"]) == [(request, "")]
     ((_, why),) = decisions(who["ron"])
-    assert why == f"Handed to ada by bob. ada is away until {DAY}, deputy bob."
+    assert why == f"ada is away until {DAY}, deputy bob. Handed to ada by bob: You know it"
     later = asked(team)[1]
     who["bob"] = logged_in(team, "bob", "approver")
     able = who["bob"].api("POST", f"/decisions/{later}/present", {}).json()["data"]["able"]
     assert able == [{"name": "ada", "away": f"away until {DAY}, deputy bob"}], "the others see it beside the name"
     assert who["ada"].api("POST", "/absences/end", {}).json()["data"]["away"] == []
-    assert (request, "Handed to ada by bob.") in decisions(who["bob"])
+    assert (request, "Handed to ada by bob: You know it") in decisions(who["bob"])
 
 
 def test_an_absence_ends_by_itself_with_its_day(team: Team, people: People) -> None:

@@ -104,7 +104,7 @@ def as_seen_by(engine: Engine, people: People, login: Login, view: DecisionView)
         view = replace(view, approved=f"{APPROVED} {others}", buttons=left)
     if names:
         return replace(view, passkeys=names, no_passkey="")
-    others = f"{why} {others}"
+    others = f"{others} {why}"  # which may end with a command
     return replace(view, passkeys=(), no_passkey=why, others=others, key_page=f"/approvers/{engine.project_id}")
 
 
@@ -165,8 +165,10 @@ def _lacks_key(me: str, people: Deciders) -> bool:
 
 
 def _handed_sentence(handed: HandedOn | None, people: Deciders) -> str:
-    """To whom it was handed, and that they are away."""
+    """That they are away, and to whom it was handed."""
     if handed is None:
         return ""
     away = people.away.get(handed.to)
-    return f"{handed.text} {handed.to} is {away.text}." if away else handed.text
+    return (
+        f"{handed.to} is {away.text}. {handed.text}" if away else handed.text
+    )  # which ends with a note, as it was typed
