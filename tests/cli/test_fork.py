@@ -82,7 +82,9 @@ def test_decisions_in_a_fork_stay_verified_after_a_run_that_it_comes_from_was_pr
     assert cli("approve", runs[0], "offer", pin=PIN).code == 0
     for _ in range(2):
         runs.append(fork(cli, runs[-1]))
-        assert cli("checkpoint", runs[-1]).code == 0  # a fork of it asks for no approval again where the files are these
+        assert (
+            cli("checkpoint", runs[-1]).code == 0
+        )  # a fork of it asks for no approval again where the files are these
     cli.submit_work(runs[-1], "sign")
     assert cli("approve", runs[-1], "sign", pin=PIN).code == 0
     assert cli("retry", runs[-1], "offer", pin=PIN).code == 0  # its decision shows what was approved before
