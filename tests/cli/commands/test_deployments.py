@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
@@ -51,6 +52,7 @@ def started(cli: Terminal, *words: str) -> str:
 def deployed(cli: Terminal, *words: str) -> str:
     """A run that deployed, or failed to; its id."""
     run = started(cli, *words)
+    cli.clock.now = datetime.now(UTC)  # that of the process that deploys
     assert cli("approve", run, "deploy", pin=PIN).code == 0
     cli("watch", run)
     return str(run)
