@@ -102,7 +102,7 @@ def program_server(
     engine: Engine, port: int, origin: str, mcp: Callable[[Access], ServedApp], visitors: Visitors | None = None
 ) -> HttpServer:
     """A server of the database of ``engine``, to be run in a thread. ``origin``: its address behind a proxy, if any."""
-    engine.store.word_faults(hide_database)
+    engine.word_faults(hide_database)
     no_link = PageKey(Path(), secrets.token_bytes(32))  # no address leads here with a code
     entry = Entry(port, Codes(no_link), asks_pin=False)
     access = Access(engine, lambda: None, entry, visitors and visitors.people, "http")

@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunId
 from wfe_mcp.engine.kernel.template_cache import TemplateCache
 from wfe_mcp.workspace.files.programs import temporary_outside
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.events import Event
     from wfe_mcp.store import Store, Tx
+    from wfe_mcp.store.driver import Wording
     from wfe_mcp.store.records.runs import LoadedRun, OpenAttempt
     from wfe_mcp.workspace.config.settings import LoadedSettings
 
@@ -117,6 +119,7 @@ class Engine:
         """What ``state_of`` has created, by class."""
         self.shared_states: dict[type, object] = {} if beside is None else beside.shared_states
         self._store = store
+        self._wording: Wording | None = None
         self._project_id: str | None = None
         self.is_server = False
         """Whether this process works the queues of the project from its first answer on."""
@@ -149,7 +152,14 @@ class Engine:
 
                 if self.clock is utc_now:
                     self.clock = self._shared_time
-                self._store = Store.open(database_url(self.environment), clock=self.clock)
+                try:
+                    self._store = Store.open(database_url(self.environment), clock=self.clock)
+                except Refused as refused:
+                    if self._wording is None:
+                        raise
+                    raise self._wording(refused) from refused
+                if self._wording is not None:
+                    self._store.word_faults(self._wording)
             if self._project_id is None:
                 from wfe_mcp.engine.kernel.identity import identify
 
@@ -157,6 +167,12 @@ class Engine:
                 self._project_id, self.perhaps = identify(self._store, self.project)
                 self._store.settings_listeners.append(self.has_changed)
             return self._store
+
+    def word_faults(self, wording: Wording) -> None:
+        """As ``Store.word_faults``, and while the database cannot be opened; it opens none."""
+        self._wording = wording
+        if self._store is not None:
+            self._store.word_faults(wording)
 
     def _shared_time(self) -> datetime:
         """The time at the server of the database, which is that of all machines that use it; for a file that of this machine."""
