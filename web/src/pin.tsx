@@ -62,8 +62,8 @@ async function signed<T>(path: string, body: Record<string, unknown>): Promise<A
 
 /** The PIN, once for this session: it was opened by a link that an agent saw. */
 async function confirm(why: string, at: string): Promise<boolean> {
-  for (let told = why; show; ) {
-    const pin = await answerOf(`${told} Your PIN lets this session start, pause and test, until it ends.`, at);
+  for (let reason = why; show; ) {
+    const pin = await answerOf(`${reason} Your PIN lets this session start, pause and test, until it ends.`, at);
     if (pin === null) return false;
     try {
       await ask("/session/confirm", { pin });
@@ -71,7 +71,7 @@ async function confirm(why: string, at: string): Promise<boolean> {
       return true;
     } catch (error) {
       if (!(error instanceof Refused) || error.code !== "wrong_pin") throw error;
-      told = whyRefused(error);
+      reason = whyRefused(error);
     }
   }
   return false;

@@ -19,7 +19,7 @@ _logged, _began = set[str](), [time.monotonic()]
 
 
 def hide_database(refused: Refused) -> Refused:
-    """What callers are told in place of ``refused``, a fault of the database, which is logged."""
+    """What callers read in place of ``refused``, a fault of the database, which is logged."""
     if time.monotonic() - _began[0] > _AGAIN_S:
         _logged.clear()
         _began[0] = time.monotonic()

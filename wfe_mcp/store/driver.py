@@ -21,7 +21,7 @@ HEAD = max(MIGRATIONS)
 """The newest of them."""
 
 Wording = Callable[[Refused], Refused]
-"""What callers are told in place of a fault of the database."""
+"""What callers read in place of a fault of the database."""
 
 
 def in_full(fault: Refused) -> Refused:
