@@ -269,7 +269,7 @@ def _checked_inputs(plan: CompiledTemplate, inputs: dict[str, Any]) -> dict[str,
         raise Refused(
             "bad_argument",
             f"Invalid inputs for template {plan.template.name!r}: {details[0].path}: {details[0].message}",
-            "Correct the listed inputs, then start the run again.",
+            "Fix the listed inputs and call start_run again.",
             details,
         )
     return values
