@@ -317,13 +317,14 @@ def pin_change(engine: Engine, by: By, before: PinnedChain, change: ApproverChan
 
 def _bring_to_bridges(engine: Engine, before: PinnedChain, chain: PinnedChain) -> None:
     """Else what waits in their folders could not be decided before the next call of an agent, which waits for just that."""
+    from wfe_mcp.engine.files.worktree_folders import is_of_bridge
+
     with engine.store.read() as tx:
         runs = {request.run_id for request in tx.approvals.open_requests(engine.project_id)}
         folders = {Path(loaded.record.worktree) for run in runs if (loaded := tx.runs.load(run)) is not None}
-    for folder in folders:
-        is_of_a_bridge = any(part.startswith("bridge-") for part in folder.parts)
+    for folder in folders - {engine.root}:
         with suppress(Refused):  # a file that cannot be read is replaced with the next call
-            if is_of_a_bridge and folder != engine.root and approvers_here(folder) == before:
+            if is_of_bridge(engine, folder) and approvers_here(folder) == before:
                 write_atomic(folder, APPROVERS, chain.text)
 
 

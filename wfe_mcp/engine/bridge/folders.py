@@ -25,8 +25,9 @@ from pathlib import Path
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.files.checkpoints import limits_of
+from wfe_mcp.engine.files.worktree_folders import name_for_bridge, worktrees_folder
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.maintenance.worktrees import make_worktree, worktrees_folder
+from wfe_mcp.engine.maintenance.worktrees import make_worktree
 from wfe_mcp.workspace.files.folders import walk
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 from wfe_mcp.workspace.git.batch import entries_below, read_objects
@@ -80,11 +81,12 @@ class BridgedFolder:
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._project, self.name = engine, name
-        if not (worktrees_folder(engine) / f"bridge-{name}").is_dir():
+        folder = name_for_bridge(name)
+        if not (worktrees_folder(engine) / folder).is_dir():
             # What a new folder lacks is no change of the server's: it would be taken out of the developer's clone.
             for ref in ("seen", "taken", "given"):
                 run_git(engine.root, "update-ref", "-d", f"{refs_of(name)}/{ref}")
-        path = make_worktree(engine, f"bridge-{name}", detached=True).tree.path
+        path = make_worktree(engine, folder, detached=True).tree.path
         below = engine.root.relative_to(engine.project.worktree)
         (path / below).mkdir(parents=True, exist_ok=True)
         self.engine = create_beside(engine, project_at(path / below), f"api:{name}")

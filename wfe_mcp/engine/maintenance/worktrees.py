@@ -32,6 +32,7 @@ from wfe_mcp.engine.delivery.merge_step import merged_branches, remove_branch
 from wfe_mcp.engine.delivery.operations import Operation, operations_of, record_seen, removed_branches
 from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, place_of, remote_of
 from wfe_mcp.engine.delivery.site import refusing
+from wfe_mcp.engine.files.worktree_folders import worktrees_folder
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.step_call import CommandCall
 from wfe_mcp.store.records.runs import LoadedRun
@@ -158,12 +159,6 @@ def _lacks(engine: Engine, path: Path) -> tuple[str, ...]:
 
 def _log_folder(path: Path) -> Path:
     return path / ".wfe" / "runs" / "setup"
-
-
-def worktrees_folder(engine: Engine) -> Path:
-    """The folder that has the work trees which the server makes."""
-    top, configured = Path(engine.project.worktree), engine.settings().settings.worktrees.folder
-    return (top / expanded_path(configured)).resolve() if configured else top.with_name(f"{top.name}-worktrees")
 
 
 def _ports(engine: Engine, path: Path, names: list[str]) -> dict[str, int]:
