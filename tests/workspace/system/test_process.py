@@ -277,9 +277,10 @@ def began(pid: int) -> float:
     return found
 
 
-def test_a_process_that_shows_nothing_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fault", [psutil.AccessDenied(), OSError(22, "what psutil passes on from Windows")])
+def test_a_process_that_shows_nothing_is_left_out(fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_: object) -> None:
-        raise psutil.AccessDenied
+        raise fault
 
     with monkeypatch.context() as patch:
         patch.setattr(psutil.Process, "cmdline", denied)
@@ -289,6 +290,8 @@ def test_a_process_that_shows_nothing_is_left_out(monkeypatch: pytest.MonkeyPatc
     with monkeypatch.context() as patch:
         patch.setattr(psutil.Process, "name", denied)
         assert ancestors() == []
+    monkeypatch.setattr(psutil.Process, "parents", denied)
+    assert ancestors() == []
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def ancestors(pid: int | None = None) -> list[ProcessInfo]:
 
     try:
         parents = psutil.Process(pid).parents()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
+    except (psutil.Error, OSError):  # psutil passes on what Windows answers beyond "no such process" and "denied"
         return []
     return [process for parent in parents if (process := _info(parent)) is not None]
 
@@ -286,11 +286,11 @@ def _info(process: "psutil.Process") -> ProcessInfo | None:
 
     try:
         name, start = process.name(), start_of(process.pid)
-    except psutil.Error:
+    except (psutil.Error, OSError):
         return None
     try:
         argv = tuple(process.cmdline())
-    except psutil.Error:
+    except (psutil.Error, OSError):
         argv = ()
     return ProcessInfo(process.pid, start, name, argv[0] if argv else name, argv)
 
