@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from wfe_mcp.server.tools.artifacts import GATES_WAIT_S
 from wfe_mcp.testing.demo import main
-from wfe_mcp.testing.demo_stage import Stage
+from wfe_mcp.testing.demo_stage import FAILING_TEST, Stage
 
 
 class Terminal(io.StringIO):
@@ -53,6 +54,16 @@ def test_the_demo_plays_to_its_end_and_the_commands_that_it_names_work_as_they_a
         assert lines in output
     assert "\x1b[" not in output
     assert (folder / "project" / ".wfe" / "runs").is_dir()
+
+
+def test_the_demo_plays_on_where_a_call_answers_before_the_tests_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    as_slow = f'import time\nif slug("a.b") == "a.b":\n    time.sleep({GATES_WAIT_S + 1})\n'
+    monkeypatch.setattr("wfe_mcp.testing.demo.FAILING_TEST", f"{FAILING_TEST}\n{as_slow}")
+
+    assert main(["--folder", str(tmp_path / "demo")]) == 0
+    assert "1 passed, 1 failed" in capsys.readouterr().out
 
 
 def test_without_git_the_demo_says_so_and_fails(
