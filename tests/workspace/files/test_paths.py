@@ -3,8 +3,9 @@
 import pytest
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.config.context_bundles import ContextSettings
 from wfe_mcp.workspace.files import paths
-from wfe_mcp.workspace.files.paths import bundle_faults, folder_parts, match_globs, parts_of, written_fault
+from wfe_mcp.workspace.files.paths import bundle_faults, folder_parts, glob_fault, match_globs, parts_of, written_fault
 
 ESCAPES = [
     "",
@@ -65,6 +66,17 @@ def test_windows_refuses_names_that_mean_something_else_there(path: str, monkeyp
     monkeypatch.setattr(paths.os, "name", "nt")
     assert written_fault(path)
     assert written_fault("plain.txt") is None
+
+
+def test_windows_has_globs_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(paths.os, "name", "nt")
+        files = ContextSettings(files=["docs/**/*.md", "h?.md"]).files
+        parts = parts_of("docs/**/*.md", fault_of=glob_fault)
+        faults = [glob_fault("con/*.md"), glob_fault("../*.md")]
+    assert files == ["docs/**/*.md", "h?.md"]
+    assert parts == ("docs", "**", "*.md")
+    assert all(faults)
 
 
 def test_every_fault_of_a_bundle_is_named_at_its_pointer() -> None:

@@ -18,7 +18,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.config.checks import Name
 from wfe_mcp.workspace.config.table import Table, optional
 from wfe_mcp.workspace.files.folders import Folder, walk
-from wfe_mcp.workspace.files.paths import match_globs, parts_of, path_fault
+from wfe_mcp.workspace.files.paths import glob_fault, match_globs, parts_of
 
 UNIVERSAL = "_universal"
 """The name of the layer and of the prefixes that apply in every scope."""
@@ -30,7 +30,7 @@ _NEVER = frozenset({".git", ".wfe"})
 
 
 def _glob(glob: str) -> str:
-    fault = path_fault(glob)
+    fault = glob_fault(glob)
     if fault or "\\" in glob:
         raise ValueError(f"a path or glob inside the project is expected, and {fault or 'it holds a backslash'}")
     return glob
@@ -111,7 +111,7 @@ def files_matching(root: Path, glob: str) -> tuple[str, ...]:
     A link that matches is listed too: reading it is refused later. Refuses ``too_large`` when there are too many names
     below the folder in front of the first ``*``.
     """
-    parts = parts_of(glob)
+    parts = parts_of(glob, fault_of=glob_fault)
     plain = next((number for number, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
     folders = parts[: min(plain, len(parts) - 1)]
     with walk(root, folders) as folder:

@@ -10,7 +10,7 @@ import os
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,9 +25,14 @@ _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNOREC
 _IGNORED_BY_HFS = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 
 
-def parts_of(path: str, root: Path | None = None) -> tuple[str, ...]:
-    """The names in a relative path. Refuses what rule 1 forbids, and a backslash; a path below ``root`` with how it is written."""
-    fault = "it holds a backslash; write '/'" if "\\" in path else path_fault(path)
+def parts_of(
+    path: str, root: Path | None = None, fault_of: Callable[[str], str | None] | None = None
+) -> tuple[str, ...]:
+    """The names in a relative path. Refuses what rule 1 forbids, and a backslash; a path below ``root`` with how it is written.
+
+    ``fault_of``: ``glob_fault`` where it is a glob.
+    """
+    fault = "it holds a backslash; write '/'" if "\\" in path else (fault_of or path_fault)(path)
     if fault:
         plain = posixpath.normpath(path.replace("\\", "/"))
         plain = plain if root is None else plain.removeprefix(f"{root.as_posix()}/")
@@ -82,6 +87,11 @@ def path_fault(path: str) -> str | None:
     if "." in names:
         return "'.' is no name"
     return _windows_fault(names) if os.name == "nt" else None
+
+
+def glob_fault(glob: str) -> str | None:
+    """As ``path_fault``, for a glob: its ``*`` and ``?`` stand for names, so Windows may have them."""
+    return path_fault(re.sub("[*?]", "_", glob))
 
 
 def written_fault(path: str) -> str | None:
