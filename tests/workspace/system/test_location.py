@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from wfe_mcp.clients.wfe_hook.open_runs import data_folder
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.system.location import (
     Project,
@@ -111,6 +112,15 @@ def test_a_home_directory_in_git_is_not_the_project_of_folders_below(home: Path)
     subprocess.run(["git", "init", "-q", str(home)], check=True)
     (home / "work").mkdir()
     assert find_project(None, {}, [], home / "work").root == home / "work"
+
+
+def test_on_windows_the_variable_says_where_the_data_is_as_it_does_for_the_client_hook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    folders = (str(data_dir()), str(user_config_file().parent), data_folder(dict(os.environ), "win32"))
+    assert set(folders) == {str(tmp_path / "wfe-mcp")}
 
 
 def test_the_database_lies_in_the_data_directory_unless_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,13 @@ def data_dir() -> Path:
     """The platform's folder for this user's data; it need not exist yet."""
     import platformdirs  # 15 ms: not loaded before tools/list
 
-    return Path(platformdirs.user_data_dir("wfe-mcp", appauthor=False))
+    return _local_of_windows() or Path(platformdirs.user_data_dir("wfe-mcp", appauthor=False))
+
+
+def _local_of_windows() -> Path | None:
+    """Both folders of Windows by its variable, which the client hook reads too; platformdirs asks the system for them."""
+    local = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else None
+    return Path(local, "wfe-mcp") if local else None
 
 
 def user_config_file() -> Path:
@@ -49,7 +55,8 @@ _HOMES = ("HOME", "XDG_CONFIG_HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA")
 def _config_file(*_homes: str | None) -> Path:
     import platformdirs  # 15 ms: not loaded before tools/list
 
-    return Path(platformdirs.user_config_dir("wfe-mcp", appauthor=False), "config.toml")
+    folder = _local_of_windows() or platformdirs.user_config_dir("wfe-mcp", appauthor=False)
+    return Path(folder, "config.toml")
 
 
 def database_url(env: Mapping[str, str]) -> str:
