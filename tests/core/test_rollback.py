@@ -108,6 +108,25 @@ def test_a_rollback_gives_no_new_tries_and_no_more_than_one_more_invalid_artifac
     assert (scene.attempt("plan").invalid, scene.attempt("plan").before) == (1, 0)
 
 
+def test_a_start_that_is_undone_and_redone_uses_up_no_retry_and_submitted_work_does():
+    scene = run_of(phase("plan", gates=(GateSpec("expr"),), on_fail=(FailRule("retry", 3),)))
+    for _ in range(2):
+        scene.start("plan")
+        scene.undo(AGENT)
+        scene.redo(AGENT)
+        scene.undo(AGENT)
+    tried: list[str] = []
+    for outcome in (
+        None,
+        GateOutcome.FAIL,
+        GateOutcome.FAIL,
+    ):  # what was submitted counts, though a rollback leaves it behind
+        scene.start("plan")
+        scene.submit("plan")
+        tried.append((scene.judge("plan", outcome) if outcome else scene.undo(AGENT))[-1])
+    assert tried == ["RolledBack", "AttemptOpened", "HumanAwaited"]
+
+
 def test_files_that_stay_as_they_are_stay_changed_for_the_gates_that_compare():
     scene, ready = at_build()
     scene.back(ready, AGENT)

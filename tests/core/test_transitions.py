@@ -173,7 +173,6 @@ REASONED: dict[tuple[str, str], str] = {
     ("RepairEnded", "others"): ENDS_ITEMS,
     ("OpinionOverruled", "others"): ENDS_ITEMS,
     ("PhaseForced", "others"): ENDS_ITEMS,
-    ("PhaseSkipped", "others"): ENDS_ITEMS,
     ("PromptEdited", "others"): ENDS_ITEMS,
     ("RevisionSubmitted", "others"): ENDS_ITEMS,
     ("RunCompleted", "others"): "``$complete`` ends every open attempt, whatever its status",
@@ -185,18 +184,20 @@ REASONED: dict[tuple[str, str], str] = {
 def seen() -> set[Cell]:
     found: set[Cell] = set()
     for seed in (
-        322,
+        378,
         73,
-        49,
-        7,
-        199,
-        295,
-        1,
-        31,
+        5,
+        267,
+        263,
+        220,
+        25,
+        35,
         106,
         154,
+        157,
+        198,
         334,
-        370,
+        486,
     ):  # chosen from 500: together they show what all of them show
         scene = played(random.Random(seed), 100)
         found |= set(changes(scene.log))

@@ -313,11 +313,16 @@ def failure_of(attempt: Attempt) -> str:
 
 def _tries(state: RunState, attempt: Attempt, rule: FailRule) -> int:
     """The attempts of this iteration that ``rule`` counts; 0 where it does not apply to how ``attempt`` failed."""
+    tries = [tried for tried in state.attempts[attempt.phase][attempt.before : attempt.number] if _was_tried(tried)]
     if rule.stage is None:
-        return attempt.number - attempt.before
-    tries = state.attempts[attempt.phase][attempt.before : attempt.number]
+        return len(tries)
     is_meant = [(tried.stage is Stage.BEFORE) is (rule.stage == "before") for tried in (*tries, attempt)]
     return sum(is_meant[:-1]) if is_meant[-1] else 0
+
+
+def _was_tried(attempt: Attempt) -> bool:
+    """False for one that a rollback took back before anything was submitted or had failed."""
+    return attempt.status is not AttemptStatus.ROLLED_BACK or attempt.revision > 0 or attempt.failure is not None
 
 
 _ENDS: dict[str, Callable[[str], list[e.Event]]] = {

@@ -8,7 +8,7 @@ Rules:
 1. Nothing is overwritten: an attempt that differs is ``rolled_back``, and a new one has the status of then.
 2. Work restarts without a holder. Gates run and ask again: verdicts, requests and approvals before work are void. What was
    completed, skipped or failed is so again, with the revision it had.
-3. The limits never go down: iteration, jumps, attempts, invalid artifacts, recoveries. The run stays tainted.
+3. The limits never go down: iteration, jumps, attempts with work, invalid artifacts, recoveries. The run stays tainted.
 4. A rollback keeps what is set for the run as a whole: pause, automatic mode, caps. An undo reverses that too.
 5. An approval that comes back to other files is asked about anew.
 6. A phase in a compensation waits for the user: the log does not know how far the compensation went.

@@ -118,7 +118,7 @@ UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError
 
 UNCAUSED = "event_uncaused"
 """The code of an event that no command and no state could cause where it stands."""
-RULES_BEGAN = ("RulesBegan", "1")
+RULES_BEGAN = ("RulesBegan", "2")
 """The settings event since which events are judged by the rules of a run, and the number of these rules: a change after which
 an honest log of before would not be caused any more takes the next number.
 """
