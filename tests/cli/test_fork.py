@@ -82,9 +82,6 @@ def test_decisions_in_a_fork_stay_verified_after_a_run_that_it_comes_from_was_pr
     assert cli("approve", runs[0], "offer", pin=PIN).code == 0
     for _ in range(2):
         runs.append(fork(cli, runs[-1]))
-        assert (
-            cli("checkpoint", runs[-1]).code == 0
-        )  # a fork of it asks for no approval again where the files are these
     cli.submit_work(runs[-1], "sign")
     assert cli("approve", runs[-1], "sign", pin=PIN).code == 0
     assert cli("retry", runs[-1], "offer", pin=PIN).code == 0  # its decision shows what was approved before
@@ -95,6 +92,25 @@ def test_decisions_in_a_fork_stay_verified_after_a_run_that_it_comes_from_was_pr
         assert cli("prune", run, pin=PIN).code == 0
         verified = cli.json("verify")
         assert verified.code == 0, verified
+
+
+def test_a_fork_of_an_untouched_fork_asks_again_only_where_the_files_are_others(cli: Terminal, in_git: None) -> None:
+    cli.save(template("contract", phase("offer", HUMAN), phase("sign", HUMAN)))
+    run = cli.start("contract")
+    cli.submit_work(run, "offer")
+    assert cli("approve", run, "offer", pin=PIN).code == 0
+
+    def offers() -> list[str]:
+        return [cli.json("show", made).data["phases"][0]["state"] for made in forks]
+
+    forks = [run]
+    for _ in range(3):
+        forks.append(fork(cli, forks[-1]))
+    assert offers() == ["completed"] * 4
+    cli.root.joinpath("terms.txt").write_text("other terms")
+    forks.append(fork(cli, forks[-1]))
+    forks.append(fork(cli, forks[-1]))
+    assert offers() == ["completed"] * 4 + ["awaiting"] * 2
 
 
 def test_the_title_of_a_fork_names_its_origin_alone_or_is_the_one_that_was_given(cli: Terminal, letter: str) -> None:

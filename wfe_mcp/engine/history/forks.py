@@ -226,19 +226,24 @@ def _place(tx: Tx, record: RunRecord, at: str) -> _ForkOrigin:
 def _anew(tx: Tx, place: _ForkOrigin, code: str | None) -> tuple[PhasePath, ...]:
     """What people are asked about again: everything that they approved, unless the files are as they were there."""
     asking = tuple(path for path in place.state.anew if not place.state.current(path).is_settled)
-    if is_recorded(code, _trees(tx, place), place.state):
+    if is_recorded(code, _trees(tx, place.record.id, place.event.seq), place.state):
         return asking
     return tuple(dict.fromkeys((*asking, *approved_by_people(place.state))))
 
 
-def _trees(tx: Tx, place: _ForkOrigin) -> set[str]:
-    """The files as the run recorded them there: by its newest checkpoint, and by what a person signed last."""
-    seq, trees = place.event.seq, set[str]()
-    rows = tx.events.of_run(place.record.id, limit=place.record.last_seq)
+def _trees(tx: Tx, run: str, seq: int) -> set[str]:
+    """The files as ``run`` recorded them at event ``seq``: by its newest checkpoint, and by what a person signed last.
+
+    A fork that began with the files of its origin, and has no checkpoint of its own yet, still stands for those.
+    """
+    rows, trees = list(tx.events.log(RunId(run))), set[str]()
     for row in reversed(rows[:seq]):
         if row.payload.get("tree") and row.type in {"CheckpointTaken", "RolledBack"}:
             trees.add(str(row.payload["tree"]))
             break
+        if row.type == "RunForked" and row.payload["state"].get("anew") == []:
+            origin = row.payload["state"]["origin"]
+            trees |= _trees(tx, origin["run"], origin["seq"])
     for row in rows[seq:]:  # taken after the commit of what it marks
         if row.type == "CheckpointTaken" and row.payload.get("why") == "completion" and row.payload.get("tree"):
             trees.add(str(row.payload["tree"]))
