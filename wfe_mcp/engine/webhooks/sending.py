@@ -127,7 +127,9 @@ def _sign_message(engine: Engine, job: JobRecord, name: str, hook: WebhookSettin
 def _again(engine: Engine, job: JobRecord, reason: str, at_least_s: float = 0.0, *, for_good: bool = False) -> NoReturn:
     """Try again later; where the time is over, or ``for_good``, give up."""
     age_s = (engine.clock() - job.created_at).total_seconds()
-    if for_good or age_s >= KEEP_TRYING_S:
+    if (
+        for_good or age_s >= KEEP_TRYING_S
+    ) and job.max_attempts > 1:  # a test is tried once in any case, and never again
         tried = f"Given up after {plural(job.tries, 'try', 'tries')}: {reason}."
         raise Refused("conflict", tried, f"Once it works again: wfe-mcp webhook redeliver {job.id}")
     raise RetryLater(reason, wait_s(job, age_s, at_least_s))
