@@ -89,5 +89,7 @@ def test_a_start_without_an_input_names_the_option_that_brings_it(cli: Terminal)
         template("tell", phase("draft"), inputs={"type": "object", "required": ["who"], "properties": {"who": {}}})
     )
     assert "start it again with -i who=VALUE." in cli("start", "tell").err
+    assert "start it again with -i who=VALUE and without -i whom." in cli("start", "tell", "-i", "whom=me").err
+    assert "start it again without -i whom." in cli("start", "tell", "-i", "who=me", "-i", "whom=me").err
     assert "--inputs JSON" in cli("start", "tell", "--inputs", "{}").err
     assert cli("start", "tell", "-i", "who=me").code == 0

@@ -201,10 +201,23 @@ def begin(
         )
     except Refused as no:
         names = dict.fromkeys(at.path.split("/")[2] for at in no.details if at.path.startswith("/inputs/"))
-        if not names or inputs:
+        if not names:
             raise
-        again = " ".join(f"-i {name}=VALUE" for name in names)
-        raise Refused(no.code, no.message, f"Start it again with {again}.", no.details) from None
+        if inputs:
+            raise Refused(no.code, no.message, "Correct --inputs JSON, then start it again.", no.details) from None
+        known = _schemas_of(invocation, template)
+        needed = " ".join(f"-i {name}=VALUE" for name in names if name in known)
+        unknown = " ".join(f"-i {name}" for name in names if name not in known)
+        again = " and ".join(f"{how} {text}" for how, text in (("with", needed), ("without", unknown)) if text)
+        raise Refused(no.code, no.message, f"Start it again {again}.", no.details) from None
+
+
+def _schemas_of(invocation: Invocation, template: str) -> dict[str, dict[str, Any]]:
+    """The schema of each input of a template."""
+    from wfe_mcp.engine.templates.catalogue import template_definition
+    from wfe_mcp.workflow.load import input_schemas
+
+    return input_schemas(template_definition(invocation.engine, template).definition.get("inputs", {}))
 
 
 def _roles(given: Sequence[str]) -> dict[str, str]:
@@ -246,11 +259,7 @@ def pairs_of(invocation: Invocation, template: str, pairs: Sequence[str]) -> dic
     """``name=value``: text where the template expects text; elsewhere JSON if it parses as JSON."""
     if not pairs:
         return {}
-    from wfe_mcp.engine.templates.catalogue import template_definition
-    from wfe_mcp.workflow.load import input_schemas
-
-    schema: dict[str, Any] = template_definition(invocation.engine, template).definition.get("inputs", {})
-    known = input_schemas(schema)
+    known = _schemas_of(invocation, template)
     values: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
