@@ -26,6 +26,7 @@ READ = {
         "[sandbox] names a file: correct it in your own configuration."
     ),
     "Call status to see what is open.": "Run wfe-mcp status to see what is open.",
+    "Fix the listed inputs and call start_run again.": "Fix the listed inputs and start the run again.",
     "Attempt 2 is not ready yet: follow next.": "Attempt 2 is not ready yet.",
     "Name it: wfe-mcp list": "Name it: wfe-mcp list",
     "You may task the user to look.": "You may task the user to look.",

@@ -28,6 +28,7 @@ _OTHERS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\btheir own configuration\b"), "your own configuration"),
     (re.compile(r"\bCall status\b"), "Run wfe-mcp status"),
     (re.compile(r"\bcall status\b"), "run wfe-mcp status"),
+    (re.compile(r"\bcall start_run again\b"), "start the run again"),
     (re.compile(r": follow next\.(?=\s|\Z)"), "."),  # the commands that come next are below
 )
 _PROGRAM = r"\bwfe-mcp"

@@ -9,7 +9,7 @@ import pytest
 from tests.dashboard.api.client import Program, Reply
 from tests.dashboard.api.conftest import Connect
 from tests.engine.conftest import home
-from tests.engine.scene import Scene
+from tests.engine.scene import Scene, phase
 from tests.engine.triggers.trigger_scene import BODY, incoming, message, runs
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.triggers.incoming import MOST_BYTES
@@ -49,6 +49,16 @@ def test_every_message_that_is_not_accepted_gets_the_same_answer(scene: Scene, p
     ]
     assert {(each.status, json.dumps(each.body)) for each in answers} == {(401, json.dumps(answers[0].body))}
     assert runs(scene) == []
+
+
+def test_the_sender_of_a_message_reads_how_to_correct_it_and_no_call_of_an_agent(scene: Scene, page: Page) -> None:
+    secret = incoming(scene)
+    scene.define(phase("plan"), inputs={"type": "object", "properties": {"goal": {"type": "integer"}}})
+    refused = post(page, message(secret))
+    assert (refused.code, refused.body["error"]["hint"]) == (
+        "bad_argument",
+        "Fix the listed inputs and start the run again.",
+    )
 
 
 def test_hosts_origins_and_sizes_are_refused_as_everywhere(scene: Scene, page: Page) -> None:

@@ -60,7 +60,9 @@ _SECRETS = {"pin", "code", "key", "secret", "values"}
 """Fields of bodies whose value no answer repeats; a key that is pasted where the name of its variable belongs is one."""
 
 reader_is_person: ContextVar[bool] = ContextVar("reader_is_person", default=False)
-"""Whether the request came from a page, where a person reads what is refused; a program's refusal speaks of its user."""
+"""Whether a person reads what is refused: the request came from a page, or from another system that knows no tool of an
+agent. A program's refusal speaks of its user.
+"""
 
 TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 

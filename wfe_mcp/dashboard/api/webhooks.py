@@ -12,7 +12,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Access, Reads, Works
 from wfe_mcp.dashboard.api.bodies import OfProject
-from wfe_mcp.dashboard.api.replies import answer_of, reply, view_reply
+from wfe_mcp.dashboard.api.replies import answer_of, reader_is_person, reply, view_reply
 from wfe_mcp.engine.triggers.incoming import MOST_BYTES, receive, refuse
 from wfe_mcp.engine.webhooks.deliveries import WebhookDelivery, redeliver
 from wfe_mcp.views.moves.envelope import Envelope
@@ -101,6 +101,7 @@ async def receive_message(request: Request, name: str, project: str = "") -> JSO
 
     The same `webhook-id` again starts nothing and is answered with the same run.
     """
+    reader_is_person.set(True)
     body = b""
     async for piece in request.stream():
         body += piece
