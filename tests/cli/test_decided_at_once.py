@@ -45,7 +45,10 @@ def test_the_page_says_who_was_first_and_takes_the_second_approval(cli: Terminal
     late = signer.send(seen, request, sign["ceremony"], key.get(sign["options"], signer.origin))
     assert late.status == 409
     assert PART.format("ada") in late.words
-    assert PART.format("ada") in cli("inbox").out
+    inbox = cli("inbox").out
+    assert inbox.startswith("Nothing waits for you.")
+    assert PART.format("ada") in inbox
+    assert "You approved it, and it needs another person. bob can decide it." in inbox
     assert signer.decide(key, request).status == 200
     assert "tell" in cli("status", run).out
     assert [each["actor"] for each in cli.json("show", run).data["decisions"]] == ["ada", "bob"]

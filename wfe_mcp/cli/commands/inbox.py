@@ -27,11 +27,12 @@ def inbox(invocation: Invocation) -> None:
     """
     from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.dashboard.pages import everything_waiting
+    from wfe_mcp.views.pages.inbox_of_person import yours
     from wfe_mcp.views.runs.requests import inbox_lines
 
     engine = invocation.engine
     view = everything_waiting(Engines(engine))
-    lines = inbox_lines(view)
+    lines = inbox_lines(yours(view))
     projects = dict.fromkeys(line.project for line in lines)
     where = f" in {plural(len(projects), 'project')}, oldest first." if lines else "."
     waiting = plural(len(lines), "thing waits", "things wait") if lines else "Nothing waits"
@@ -45,6 +46,9 @@ def inbox(invocation: Invocation) -> None:
         # A project that was begun where this one was moved to is forgotten, and has the same folder.
         names = {project.root: project.name or "" for project in known if project.forgotten_at is None}
         _table(invocation, screen, lines, folder_names(projects, names))
+        for decision in view.decisions:
+            if decision.for_others:
+                screen.line(f"{decision.question} {decision.for_others}")
         if view.stuck is not None:
             screen.line(f"{view.stuck.text}: {view.stuck.names}.")
             screen.line(f"  {view.stuck.command}", is_pasted=True)

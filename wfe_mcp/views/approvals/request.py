@@ -333,4 +333,5 @@ def waiting_line(
         evidence=tuple(view_of(GateLine, line) for line in lines),
         approved_by=attempt.approvals,
         handed=handed_on(attempt.handed),
+        for_others=approved_here(engine, Path(record.worktree), attempt.approvals),
     )

@@ -6,7 +6,7 @@
     opinion                                     the person whose name the reviewer has; else who can decide
     trust                                       no one here: it is given at the terminal of the server
 
-Where no one logs in, nothing is for others.
+Where no one logs in, only an approval of several people that the person of the PIN has given is for others.
 """
 
 from collections.abc import Callable, Iterable, Mapping
