@@ -1963,6 +1963,7 @@ export interface StoppedRun {
   state: string;
   question: string;
   blockers: string[];
+  since: string;
   updated_at: string;
   commands?: string[];
 }

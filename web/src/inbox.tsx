@@ -140,7 +140,7 @@ function all(data: InboxView): Item[] {
         title: `${each.phase && !says.startsWith("The run") ? `${each.phase} ` : ""}${says}: ${each.title}`,
         about: each.phase ? `${each.template}, ${each.phase}` : each.template,
         project: each.project,
-        at: each.updated_at,
+        at: each.since,
         href: each.phase ? to("runs", each.run, "list", each.phase) : to("runs", each.run),
         cli: each.command,
         details: each.blockers.length ? [...each.blockers] : [each.question],

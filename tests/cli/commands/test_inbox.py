@@ -159,6 +159,25 @@ def test_it_waits_since_the_work_was_done_however_often_it_is_asked_for(cli: Ter
     assert since() > at, "another revision is another decision"
 
 
+def test_a_run_that_stopped_waits_since_then_whatever_changes_in_it(cli: Terminal) -> None:
+    cli.save(template("letter", phase("draft"), phase("more", needs=[])))
+    paused, held = (cli.start("letter") for _ in range(2))
+    cli("pause", paused)
+    cli("auto", held, "off")
+    cli.submit_work(held, "draft")
+
+    def times(name: str) -> dict[str, str]:
+        return {row["run"]: row[name] for row in cli.json("inbox").data["stopped"]}
+
+    since, changed = times("since"), times("updated_at")
+    assert set(since) == {paused, held}
+    cli.clock.forward(minutes=5)
+    for run in (paused, held):
+        assert cli("checkpoint", run).code == 0
+    assert times("since") == since
+    assert all(times("updated_at")[run] > changed[run] for run in (paused, held))
+
+
 def test_two_projects_of_one_name_are_named_by_their_paths(cli: Terminal, elsewhere: Path) -> None:
     same = cli.root.parent / "more" / cli.root.name
     shutil.copytree(elsewhere, same)

@@ -6,6 +6,7 @@ The terminal, the page and the HTTP API show these rows. Which runs have one is 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from itertools import compress
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.needs import TRUST, Need, Stop, Who
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.runs import RequestRecord, StepStatus
-from wfe_mcp.views.approvals.request import listed_question, waiting_line, waits_since
+from wfe_mcp.views.approvals.request import listed_question, names_attempt, waiting_line, waits_since
 from wfe_mcp.views.approvals.unusual import ProjectFacts, project_facts
 from wfe_mcp.views.moves.blockers import Blocker, blocker_for, blockers, lacking_of
 from wfe_mcp.views.moves.calls import user_command_lines, user_moves
@@ -65,7 +66,7 @@ def inbox_view(
                 with suppress(Refused):  # the run was removed meanwhile
                     rows += _rows(engine, overview, need, asked, facts)
     decisions = [row for row in rows if isinstance(row, WaitingDecision)]
-    stopped = [row for row in rows if isinstance(row, StoppedRun)]
+    stopped = sorted((row for row in rows if isinstance(row, StoppedRun)), key=lambda each: each.since)
     # One review continues all runs that wait for a configuration: it is asked for once, and names them.
     asked = {waiting.folder for waiting in trust if waiting.is_configuration}
     waits_for_trust = [row.kind in TRUST and row.project in asked for row in stopped]
@@ -128,7 +129,7 @@ def _rows(
                 for person in overview.asked_persons[phase]
             )
         case _:
-            return (_stopped_run(overview, need, folder),)
+            return (_stopped_run(engine, overview, need, folder),)
 
 
 def opinion_path(run: str, phase: str, reviewer: str) -> str:
@@ -136,7 +137,28 @@ def opinion_path(run: str, phase: str, reviewer: str) -> str:
     return f"opinion/{quote(run, safe='')}/{quote(reviewer, safe='')}?phase={quote(phase, safe='')}"
 
 
-def _stopped_run(overview: Overview, need: Need, folder: str) -> StoppedRun:
+_STOPS: dict[Stop, tuple[str, ...]] = {
+    Stop.PAUSED: ("RunPaused",),
+    Stop.STOPPED: ("RunBlocked", "RunFailed"),
+    Stop.HELD: ("PhaseCompleted", "RolledBack"),
+    **dict.fromkeys(
+        (Stop.FAILED, Stop.FAILED_WITH_RUN, Stop.REPAIRED), ("AttemptFailed", "HumanAwaited", "RolledBack")
+    ),
+}
+"""What a run waits for → the events of which the last one began that; of a phase, those that name its attempt."""
+
+
+def _stopped_since(engine: Engine, overview: Overview, need: Need) -> datetime:
+    """When the run, or its phase, stopped; where no event says so, its last change."""
+    record, state = overview.loaded.record, overview.loaded.state
+    with engine.store.read() as tx:
+        events = tx.events.of_types(record.id, *_STOPS.get(need.stop, ()))
+    attempt = state.current(need.phase) if need.phase else None
+    stops = (event.at for event in events if attempt is None or names_attempt(event, attempt))
+    return max(stops, default=record.updated_at)
+
+
+def _stopped_run(engine: Engine, overview: Overview, need: Need, folder: str) -> StoppedRun:
     record = overview.loaded.record
     blocker = blocker_for(overview, need)
     assert blocker is not None, "what waits for a person has a sentence"
@@ -154,6 +176,7 @@ def _stopped_run(overview: Overview, need: Need, folder: str) -> StoppedRun:
         kind=str(need.stop),
         question=text.strip(),
         state=str(overview.loaded.state.status),
+        since=second(_stopped_since(engine, overview, need)),
         project=folder,
         blockers=tuple(obstacle.sentence for obstacle in blockers(overview))
         if need.stop in _OF_THE_RUN
@@ -182,6 +205,7 @@ def damaged_run(engine: Engine, run: RunId, title: str, refused: Refused) -> Sto
         project=str(engine.root),
         question=refused.message,
         blockers=(refused.text,),
+        since="",
         updated_at="",
         command=f"wfe-mcp verify {run}",
         commands=(f"wfe-mcp verify {run}",),

@@ -287,13 +287,14 @@ _WAITS = ("ApprovalAwaited", "PhaseReady", "AttemptOpened", "RolledBack")
 
 def _awaited_since(events: Sequence[EventRecord], overview: Overview, attempt: Attempt) -> datetime:
     """The time of the last of ``events`` that says that ``attempt`` waits."""
-
-    def names(event: EventRecord) -> bool:
-        opened = ((new["phase"], new["number"]) for new in event.payload.get("opened", ()))
-        return attempt.on.items() <= event.payload.items() or (attempt.phase, attempt.number) in opened
-
-    waits = (event.at for event in events if event.type in _WAITS and names(event))
+    waits = (event.at for event in events if event.type in _WAITS and names_attempt(event, attempt))
     return max(waits, default=overview.loaded.record.created_at)
+
+
+def names_attempt(event: EventRecord, attempt: Attempt) -> bool:
+    """Whether ``event`` is one of ``attempt``, or a rollback that opened it."""
+    opened = ((new["phase"], new["number"]) for new in event.payload.get("opened", ()))
+    return attempt.on.items() <= event.payload.items() or (attempt.phase, attempt.number) in opened
 
 
 def waiting_line(

@@ -112,7 +112,7 @@ def handed_on(found: Handed | None) -> HandedOn | None:
 class WaitingThing:
     """What of a run waits for a person. ``project``: its folder; ``command``: the same at a terminal.
 
-    ``for_others``, at a server that people log in to: why it is not for who asks, and who can decide it; empty where it is for them.
+    ``for_others``: why it is not for who asks, and who can decide it; empty where it is for them.
     """
 
     run: str
@@ -177,6 +177,7 @@ class StoppedRun(WaitingThing):
     """A run, or a phase of it, that continues only after a user acts. ``kind``: what it waits for.
 
     ``question``: what is asked. ``blockers``: why, each with the next step. ``command``: the likeliest of ``commands``.
+    ``since``: when it stopped; ``updated_at``: the last change of the run.
     """
 
     phase: str = ""
@@ -185,6 +186,7 @@ class StoppedRun(WaitingThing):
     state: str
     question: str
     blockers: tuple[str, ...]
+    since: str
     updated_at: str
     commands: tuple[str, ...] = ()
 
@@ -309,7 +311,7 @@ def _lines(view: InboxView) -> Iterator[InboxLine]:
         yield InboxLine("opinion", "", opinion.project, opinion.run, text, opinion.command)
     for run in view.stopped:
         kind = _KINDS.get(run.kind, "stopped")
-        yield InboxLine(kind, run.updated_at, run.project, run.run, run.question, run.command)
+        yield InboxLine(kind, run.since, run.project, run.run, run.question, run.command)
     for trust in view.trust:
         named = join_names([f'"{title}"' for title in trust.runs])
         waits = f"; {named} wait{'s' if len(trust.runs) == 1 else ''} for it" if named else ""
