@@ -155,12 +155,18 @@ def test_a_role_needs_the_group_exactly(team: Team) -> None:
 def test_a_server_says_at_its_start_which_of_its_own_settings_do_not_count(team: Team) -> None:
     config = Path(team.running.house.environment["XDG_CONFIG_HOME"], "wfe-mcp", "config.toml")
     text = config.read_text(encoding="utf-8").replace('role = "author"', 'role = "developer"')
-    config.write_text(f"{text}[server.limits.token]\nrun_per_hour = 2\n", encoding="utf-8")
+    name = team.running.house.root.name
+    typo = f'[server.roles.testers]\nrole = "reader"\ngroups = ["testers"]\nprojects = ["{name}s"]\n'
+    config.write_text(f"{text}{typo}[server.limits.token]\nrun_per_hour = 2\n", encoding="utf-8")
     assert "does not count" not in team.running.end()
     team.running.start(int(team.origin.rpartition(":")[2]))
     log = team.running.end()
-    for key in ("server.roles.authors.role' does not count", "unknown key 'server.limits.token.run_per_hour'"):
-        assert log.count(key) == 1, log
+    for fault in (
+        "server.roles.authors.role' does not count",
+        "unknown key 'server.limits.token.run_per_hour'",
+        f"[server.roles.testers] projects: no project is called '{name}s'; did you mean '{name}'?",
+    ):
+        assert log.count(fault) == 1, log
 
 
 @pytest.mark.attack("another site sends a change with the cookie of a login", "held", "#31")

@@ -20,6 +20,8 @@ from wfe_mcp.workspace.config.origins import is_loopback_host, origin_of
 from wfe_mcp.workspace.system.tracing import start_tracing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from anyio import CapacityLimiter
 
     from wfe_mcp.dashboard.api.access import Access
@@ -88,7 +90,7 @@ def server(
                 summary, served = "The server is running; Ctrl-C stops it. It serves agents and programs:", served[1:]
             # A limit, a role or a login that does not count is none. A file that cannot be read has no path.
             faults = [fault.message for fault in loaded.problems if (fault.path or "/server/").startswith("/server/")]
-            invocation.screen.talk(*(f"! {fault}" for fault in faults))
+            invocation.screen.talk(*(f"! {fault}" for fault in (*faults, *_role_faults(engine, settings.roles))))
             invocation.addresses(summary, *served, data={"url": url})
         if number == 1:
             with listening:
@@ -162,6 +164,22 @@ def _visitors(engine: Engine, origin: str, login: LoginSettings, roles: list[Ser
     people = People(engine, origin, roles)
     people.note_roles()
     return Visitors(people, login, secret)
+
+
+def _role_faults(engine: Engine, roles: Mapping[str, ServerRole]) -> list[str]:
+    """What roles name and gives nothing; none while the database is away, without which a server starts, too."""
+    from wfe_mcp.engine.access.roles import role_faults
+
+    try:
+        with engine.store.read() as tx:
+            projects = tx.projects.all()
+    except Refused:
+        return []
+    return [
+        f"[server.roles.{name}] projects: {fault}"
+        for name, role in roles.items()
+        for fault in role_faults(role, projects)
+    ]
 
 
 def _run(serving: HttpServer, listening: socket.socket, *, is_child: bool) -> None:
