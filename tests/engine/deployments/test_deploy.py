@@ -20,6 +20,7 @@ from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.deployments.history import known_deployments
 from wfe_mcp.engine.runs.control import retry
 from wfe_mcp.views.approvals import open_approval
+from wfe_mcp.views.approvals.shown import SeenDecision
 from wfe_mcp.views.reports.envelopes import overview_of
 
 
@@ -90,6 +91,20 @@ def test_what_was_approved_before_another_run_deployed_is_asked_about_again(scen
         approve(scene, waits)
         scene.work()
         assert scene.state(waits).status == "completed", result(scene, waits)
+
+
+def test_a_decision_made_on_a_page_from_before_another_run_deployed_is_refused(scene: Scene) -> None:
+    with environment(scene):
+        earlier = begin(scene, commit=scene.git("rev-parse", "HEAD").strip())
+        scene.write("more.txt", "newer")
+        later = begin(scene, commit=commit(scene, "newer"))
+        approvals.ask(scene.engine, HUMAN, later, "live")
+        view = open_approval(scene.engine, overview_of(scene.engine, later), "live")
+        assert view is not None
+        approve(scene, earlier)
+        scene.work()
+        stale = refused(approvals.decide, scene.engine, HUMAN, later, "live", approval=SeenDecision(scene.engine, view))
+        assert (stale.code, stale.data["differs"]) == ("stale_revision", ["target"])
 
 
 @pytest.mark.requirement("S4-30")

@@ -88,6 +88,24 @@ def test_after_kill_9_the_deployment_continues_where_it_was(
         assert list(verify(scene.engine).findings) == []
 
 
+def test_what_was_approved_while_another_run_deployed_is_asked_about_again(scene: Scene, tmp_path: Path) -> None:
+    with environment(scene) as target:
+        earlier = begin(scene, commit=scene.git("rev-parse", "HEAD").strip())
+        scene.write("more.txt", "newer")
+        later = begin(scene, commit=commit(scene, "newer"))
+        approve(scene, earlier)
+        killed(scene, tmp_path, "deploy", "", "OperationObserved")
+        scene.clock.advance(minutes=5)
+        assert runs_there(scene, later).endswith("the last that succeeded: none")
+        approve(scene, later)
+        started_again(scene)
+        scene.clock.advance(minutes=5)
+        scene.work()
+        assert scene.state(earlier).status == "completed"
+        assert f"Run {earlier} deployed" in result(scene, later)
+        assert sum(call.startswith("deploy") for call in calls(target)) == 1
+
+
 @pytest.mark.parametrize("point", EVENTS)
 @pytest.mark.parametrize(("kind", "part"), [("rollback", "rollback"), ("health", "health again")])
 def test_after_kill_9_a_rollback_continues_where_it_was(

@@ -42,7 +42,7 @@ class Operation(NamedTuple):
     """An operation of a run. ``before``, ``after``: what was there and what was seen then, as JSON; None: not seen yet.
 
     ``called``: it may have had its effect. ``undone``: it was reversed, and ``after`` is what is there since; ``done`` stays
-    what it had done.
+    what it had done. ``at``: when it was intended; ``seen_at``: when ``after`` was observed.
     """
 
     run: RunId
@@ -55,6 +55,7 @@ class Operation(NamedTuple):
     after: Mapping[str, Any] | None = None
     done: Mapping[str, Any] | None = None
     undone: bool = False
+    seen_at: datetime | None = None
 
     @property
     def state(self) -> str:
@@ -149,7 +150,8 @@ def operations_in(events: Iterable[EventRecord], run: RunId | None = None) -> li
         elif event.type == "OperationObserved":
             undone = bool(values.get("undone"))
             done = operations[key].done if undone else values["after"]
-            operations[key] = operations[key]._replace(after=values["after"], done=done, undone=undone)
+            seen = {"after": values["after"], "done": done, "undone": undone, "seen_at": event.at}
+            operations[key] = operations[key]._replace(**seen)
     return list(operations.values())
 
 

@@ -16,7 +16,7 @@ class Deployment(NamedTuple):
     """One deployment. ``state``: deploying, checking, deployed, failed, rolling back, rolled back, rollback failed, in doubt.
 
     ``before``: the commit that ran there before; empty for none. ``why``: why it failed. ``log``: the output of its last check.
-    ``rollback``: when it was rolled back; None where it was not.
+    ``rollback``: when it was rolled back; None where it was not. ``at``: when it began; ``seen_at``: when the last of it was seen.
     """
 
     environment: str
@@ -31,6 +31,7 @@ class Deployment(NamedTuple):
     why: str = ""
     log: str = ""
     rollback: datetime | None = None
+    seen_at: datetime | None = None
 
 
 class Health(NamedTuple):
@@ -112,6 +113,7 @@ def _deployments(operations: Sequence[Operation]) -> Iterator[Deployment]:
             faults[0] if faults else "",
             logs[0 if faults else -1] if logs else "",
             None if back is None else back.at,
+            max((part.seen_at for part in last if part.seen_at is not None), default=None),
         )
 
 

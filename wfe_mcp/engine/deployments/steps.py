@@ -160,7 +160,12 @@ def _refuse_other_files(site: Site, commit: str) -> None:
 def _before(site: Site, commit: str, approved_by: str, approved_at: datetime) -> Facts:
     """What was there, and what the history says of the deployment. Raises DeliveryFault ``review``: another run deployed since."""
     runs = known_deployments(site.engine).running(site.name)
-    if runs and runs.run != site.call.run.id and runs.commit != commit and runs.at > approved_at:
+    if (
+        runs
+        and runs.run != site.call.run.id
+        and runs.commit != commit
+        and (runs.seen_at or runs.at) > approved_at  # one that was under way then is no part of what was shown
+    ):
         raise DeliveryFault(
             f"Run {runs.run} deployed {runs.commit[:12]} to {site.name} after {commit[:12]} was approved, so this is not the change that was "
             "shown. Nothing was called. Retry the phase: it asks again, for what would change now.",
