@@ -182,6 +182,15 @@ def test_a_deputy_gets_what_was_handed_to_a_person_who_is_away(team: Team, peopl
     assert (request, "Handed to ada by bob: You know it") in decisions(who["bob"])
 
 
+def test_a_deputy_who_can_decide_nothing_is_named_with_who_could(people: People) -> None:
+    who = people[2]
+    answer = who["ada"].api("POST", "/absences", {"until": str(DAY), "to": "ron"}).json()
+    assert answer["summary"] == (
+        "1 away. ron can decide nothing that ada can: ron has the role reader, and needs approver. Change that, or name another deputy (bob)."
+    )
+    assert who["ada"].api("POST", "/absences", {"until": str(DAY), "to": "bob"}).json()["summary"] == "1 away"
+
+
 def test_an_absence_ends_by_itself_with_its_day(team: Team, people: People) -> None:
     who = people[2]
     who["ada"].api("POST", "/absences", {"until": str(DAY)})
@@ -244,6 +253,10 @@ def test_the_terminal_of_the_server_hands_over_and_says_who_is_away(team: Team, 
     assert "No request of 'plan' is open" in terminal(team, "people", "hand-over", run, "plan", "--to", "bob")
     assert terminal(team, "people", "away", "bob", "--until", str(DAY), "--to", "ada").startswith("0")
     assert f"away until {DAY}, deputy ada" in terminal(team, "people", "list")
+    for deputy, lacks in (("ron", "has the role reader"), ("eve", "has no passkey of this address")):
+        said = terminal(team, "people", "away", "bob", "--until", str(DAY), "--to", deputy)
+        assert f"{deputy} can decide nothing that bob can: {deputy} {lacks}" in " ".join(said.split())
+        assert "name another deputy (ada)" in " ".join(said.split())
     assert decisions(who["ada"]) == [(request, "")]
     assert terminal(team, "people", "back", "bob").startswith("0")
     assert "No one called 'bobb' has logged in" in terminal(team, "people", "back", "bobb")

@@ -85,11 +85,26 @@ def away(
 
     They get no messages meanwhile, and what was handed to them is for their deputy.
     """
+    from wfe_mcp.dashboard.engines import Engines
+    from wfe_mcp.engine.access.people import People
     from wfe_mcp.engine.people.absence import go_away
+    from wfe_mcp.engine.people.deciders import deciders, deputy_fault
 
-    absence = go_away(invocation.engine, invocation.by, name, until, to)
-    data = {"name": absence.name, "until": absence.until.isoformat(), "to": absence.to}
-    invocation.answer(f"{absence.name} is {absence.text}.", data=data)
+    engine = invocation.engine
+    absence = go_away(engine, invocation.by, name, until, to)
+    with engine.store.read() as tx:
+        projects = [project.id for project in tx.projects.all() if project.forgotten_at is None]
+    people, engines = People.from_configuration(engine), Engines(engine)
+    teams = (deciders(of_project, people) for of_project in map(engines.by_id, projects) if of_project is not None)
+    fault = deputy_fault(teams, absence.name, absence.to)
+    data = {"name": absence.name, "until": absence.until.isoformat(), "to": absence.to, "fault": fault}
+
+    def render(screen: Screen) -> None:
+        screen.line(f"{absence.name} is {absence.text}.")
+        if fault:
+            screen.line(f"  ! {fault}", "yellow")
+
+    invocation.answer(f"{absence.name} is {absence.text}.", render, data=data)
 
 
 def back(invocation: Invocation, name: Name) -> None:

@@ -29,7 +29,7 @@ from wfe_mcp.dashboard.pages import everything_waiting
 from wfe_mcp.engine.access.people import Login, People
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.people import absence
-from wfe_mcp.engine.people.deciders import MOST_NOTE, Deciders, deciders, hand_over
+from wfe_mcp.engine.people.deciders import MOST_NOTE, Deciders, deciders, deputy_fault, hand_over
 from wfe_mcp.engine.people.presence import present
 from wfe_mcp.views.approvals import words
 from wfe_mcp.views.approvals.answers import MOST_COMMENTS, rejection
@@ -323,7 +323,9 @@ def be_away(caller: Reads, body: Away) -> JSONResponse:
     name = body.name or login.person.name
     absence.refuse_strangers(people, login, name, body.to)
     absence.go_away(people.engine, caller.by, name, body.until, body.to)
-    return _answer(people, login)
+    engines = filter(None, map(caller.access.engines_of(caller.token).by_id, login.roles))
+    fault = deputy_fault((deciders(engine, people) for engine in engines), name, body.to)
+    return _answer(people, login, fault)
 
 
 @inbox.post("/absences/end", response_model=answer_of(AbsenceList))
@@ -342,9 +344,9 @@ def _login(caller: Caller) -> tuple[People, Login]:
     return caller.access.people, caller.login
 
 
-def _answer(people: People, login: Login) -> JSONResponse:
+def _answer(people: People, login: Login, fault: str = "") -> JSONResponse:
     with people.engine.store.read() as tx:
         seen = {name for name, role in people.roles(tx).items() if {*role} & {*login.roles}}
         away = absence.absences(tx, people.engine.clock())
     view = absence_list([person_away for name, person_away in sorted(away.items()) if name in seen])
-    return view_reply(f"{len(view.away)} away", view)
+    return view_reply(f"{len(view.away)} away. {fault}" if fault else f"{len(view.away)} away", view)

@@ -8,7 +8,7 @@ Rules:
 3. A request that was handed to a person who can decide is theirs alone in inboxes and messages; while they are away it is their deputy's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
@@ -96,6 +96,22 @@ def lacks_role(engine: Engine, people: People, login: Login, approvals: Sequence
         return ""
     needs = "To decide needs the role approver, which [server.roles] of the server gives."
     return f"Your role here is {login.roles[project]}. {needs} {deciders(engine, people).who_can(approvals)}"
+
+
+def deputy_fault(teams: Iterable[Deciders], name: str, to: str) -> str:
+    """Why ``to`` decides nothing in place of ``name``, and what to do; empty where they do, or ``name`` decides nothing.
+
+    ``teams``: of all projects. A deputy is recorded all the same: the right to decide may come later.
+    """
+    shared = [team for team in teams if name in team.having("approver")]
+    if not to or not shared or any(to in team.able() for team in shared):
+        return ""
+    known = [team for team in shared if to in team.roles]
+    # The nearest to deciding says what is missing there.
+    why = _lacks(max(known, key=lambda team: ROLES.index(team.roles[to])), to) if known else "has no role there"
+    able = sorted({person for team in shared for person in team.able() if person != name})
+    others = f", or name another deputy ({', '.join(able)})" if able else ""
+    return f"{to} can decide nothing that {name} can: {to} {why}. Change that{others}."
 
 
 def role_refused(people: People, login: Login, project: str, needs: Scope) -> Refused:
