@@ -131,6 +131,9 @@ def test_work_continues_after_a_restore_and_is_anchored_again(cli: Terminal, wor
 def test_a_restore_is_a_persons(cli: Terminal, worked: str) -> None:
     copy = the_backup(cli)
     later = cli.start("note")
+    assert "No backup is named." in cli("restore").err
+    both = cli("restore", copy, "--after-pg-restore")
+    assert (both.code, "leave FILE out" in both.err) == (2, True)
     assert cli.json("restore", copy).refusal == "needs_human"
     assert cli.json("restore", copy, pin="wrong").refusal == "wrong_pin"
     assert cli.json("show", later).code == 0

@@ -34,6 +34,8 @@ def test_without_servers_that_is_said(cli: Terminal) -> None:
     assert "No MCP server is configured" in cli("mcp", "list").out
     document = cli.json("mcp", "test")
     assert (document.code, document.document["summary"]) == (0, "No trusted MCP server is configured.")
+    assert "name one in .wfe/config.toml, [mcp_servers.NAME], and run: wfe-mcp trust" in cli("mcp", "test", "hub").err
+    assert "name one in .wfe/config.toml, [environments.NAME]" in cli("deployments", "live").err
 
 
 @pytest.mark.requirement("S2-25")

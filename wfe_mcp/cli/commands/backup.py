@@ -55,8 +55,12 @@ def restore(
     """
     from wfe_mcp.cli.terminal.pin import person
 
-    if after_pg_restore == bool(file):
-        raise Refused("bad_argument", "There is no backup to restore.", "Name one: wfe-mcp restore FILE")
+    if after_pg_restore and file:
+        raise typer.BadParameter("restores no file: leave FILE out", param_hint="--after-pg-restore")
+    if not after_pg_restore and not file:
+        raise Refused(
+            "bad_argument", "No backup is named.", "Name the file that wfe-mcp backup wrote: wfe-mcp restore FILE"
+        )
     if after_pg_restore:
         _accept(invocation, pin_fd)
         return

@@ -278,7 +278,8 @@ def ask(engine: Engine, name: str, timeout_s: float = ASK_TIMEOUT_S) -> ServerRe
 
     lines = {line.name: line for line in servers(engine)}
     if name not in lines:
-        hint = nearest_hint(name, lines, f"Configured: {', '.join(lines) or 'none'}.")
+        none = "Ask the user to name one in .wfe/config.toml, [mcp_servers.NAME], and to run: wfe-mcp trust"
+        hint = nearest_hint(name, lines, f"Configured: {', '.join(lines)}." if lines else none)
         raise Refused("bad_argument", f"No MCP server {name!r} is configured.", hint)
     if not lines[name].trusted:
         raise Refused(

@@ -67,7 +67,8 @@ def deployments_view(engine: Engine, environment: str = "") -> Deployments:
     configured, history = engine.settings().settings.environments, known_deployments(engine)
     names = dict.fromkeys((*configured, *(deployment.environment for deployment in history.deployments)))
     if environment and environment not in names:
-        hint = nearest_hint(environment, names, f"Configured: {', '.join(configured) or 'none'}.")
+        none = "Name one in .wfe/config.toml, [environments.NAME], then: wfe-mcp trust"
+        hint = nearest_hint(environment, names, f"Configured: {', '.join(configured)}." if configured else none)
         raise Refused("bad_argument", f"No environment {environment!r} is configured.", hint)
     asked = [environment] if environment else list(names)
     return Deployments(
