@@ -27,6 +27,8 @@ READ = {
     ),
     "Call status to see what is open.": "Run wfe-mcp status to see what is open.",
     "Fix the listed inputs and call start_run again.": "Fix the listed inputs and start the run again.",
+    "no check test; the user fixes it with: wfe-mcp init": "no check test; fix it with: wfe-mcp init",
+    "it failed; the user tries it again with: wfe-mcp init": "it failed; try it again with: wfe-mcp init",
     "Attempt 2 is not ready yet: follow next.": "Attempt 2 is not ready yet.",
     "Name it: wfe-mcp list": "Name it: wfe-mcp list",
     "You may task the user to look.": "You may task the user to look.",

@@ -21,6 +21,8 @@ _DO = re.compile(r"\b([Aa])sk the user to ([^.;\n]*(?:\.(?! |$)[^.;\n]*)*)", re.
 _MORE = re.compile(r"(,|\band|\bor|\bthen) to (?=[a-z])")
 _OTHERS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b([Oo])nly the user can\b"), r"\1nly you can"),
+    (re.compile(r"\bthe user fixes it with: "), "fix it with: "),
+    (re.compile(r"\bthe user tries it again with: "), "try it again with: "),
     (re.compile(r"\bthe user's (decision|task|form|approval)\b"), r"your \1"),
     (re.compile(r"\bAsk the user (which|whether)\b"), r"See \1"),
     (re.compile(r"\bask the user (which|whether)\b"), r"see \1"),

@@ -74,7 +74,7 @@ def test_start_warns_at_the_terminal_too(cli: Terminal) -> None:
     )
     (cli.root / ".wfe" / "config.toml").unlink()
     assert (
-        "! check test is not configured, so its gates cannot pass; the user fixes it with: wfe-mcp init"
+        "! check test is not configured, so its gates cannot pass; fix it with: wfe-mcp init"
         in cli("start", "careful").out
     )
 

@@ -156,9 +156,25 @@ def test_without_git_a_template_that_compares_files_is_refused_and_others_are_na
     assert refused.value.hint.startswith("In the project: git init; then start it again")
     assert "'quick_fix' needs git: its phase 'reproduce' compares files" in refused.value.message
     instead = refused.value.hint.partition("works without git: ")[2].rstrip(".").split(", ")
-    assert "plan_generate_review" in instead and not {"compound", "quick_fix"} & set(instead)
+    assert "plan_generate_review" in instead and not {"compound", "quick_fix", "deploy"} & set(instead)
     subprocess.run(["git", "init", "-q"], cwd=scene.root, check=True)
     assert start_run(scene.engine, AGENT, "quick_fix", {"problem": "x"}).record.template == "quick_fix", "no restart"
+
+
+@pytest.mark.usefixtures("home")
+def test_without_git_a_start_that_would_deploy_a_commit_is_warned_of(scene: Scene) -> None:
+    shutil.rmtree(scene.root / ".git")
+    deploys = {
+        "id": "live",
+        "kind": "steps",
+        "steps": [{"id": "out", "builtin": "deploy", "params": {"environment": "x"}}],
+    }
+    configure(scene, test=[sys.executable])
+    with (scene.root / ".wfe" / "config.toml").open("a") as config:
+        config.write('[environments.x]\nkind = "local"\ndeploy = "test"\nhealth = "test"\n')
+    scene.trust_config()
+    scene.define(deploys, name="ship")
+    assert "phase live needs git to deploy a commit" in warnings(scene, "ship")[0]
 
 
 @pytest.mark.usefixtures("home")

@@ -17,7 +17,7 @@ from wfe_mcp.engine.models.roles import fill_role
 from wfe_mcp.engine.templates.catalogue import offers, whole_definition
 from wfe_mcp.jobs.child import start_fault
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.workflow.model.phases import Phase
+from wfe_mcp.workflow.model.phases import Phase, StepsPhase
 from wfe_mcp.workflow.required_checks import required_checks
 from wfe_mcp.workspace.config.checks import CheckSettings, FrozenCheck
 from wfe_mcp.workspace.git.repository import why_no_repository
@@ -51,15 +51,21 @@ def _is_absent(module: str, python: Path) -> bool:
 
 
 def phase_that_needs_git(phases: Mapping[str, Phase], *, is_sure: bool) -> str:
-    """The first phase of these that has a gate about git or changed files; empty where none has.
+    """The first phase of these that deploys a commit, or has a gate about git or changed files; empty where none has.
 
-    ``is_sure``: only one that each run comes to and no one may skip.
+    ``is_sure``: only one that each run comes to and no one may skip, by its gates.
     """
     for path, phase in phases.items():
         comes = not is_sure or (phase.skip == "never" and not phase.when and phase.enter == "needs")
         if comes and any(gate.needs_git for gate in (*phase.prompt_gates, *phase.gates)):
             return path
+        if not is_sure and _deploys(phase):
+            return path
     return ""
+
+
+def _deploys(phase: Phase) -> bool:
+    return isinstance(phase, StepsPhase) and any(step.builtin == "deploy" for step in phase.steps)
 
 
 def templates_without_git(engine: Engine) -> list[str]:
@@ -108,8 +114,9 @@ def _without_git(engine: Engine, plan: CompiledTemplate) -> Iterator[str]:
     phase = phase_that_needs_git(plan.phases, is_sure=False)
     if phase and not project_at(engine.root).is_git:
         why, commands = why_no_repository(engine.root)
+        what = "deploy a commit" if _deploys(plan.phases[phase]) else "compare files"
         fix = f"so its gates cannot pass; the user fixes it with: {' or '.join(commands)}"
-        yield f"phase {phase} needs git to compare files ({why}), {fix}"
+        yield f"phase {phase} needs git to {what} ({why}), {fix}"
 
 
 def missing_reviewers(engine: Engine) -> dict[str, list[str]]:
