@@ -51,6 +51,13 @@ def test_the_proposed_step_into_a_new_one_works_when_it_is_pasted_whatever_the_p
     assert there == f"{tree}\n"
 
 
+def test_a_repository_without_a_commit_gets_its_first_one_before_a_work_tree(cli: Terminal) -> None:
+    empty = cli.root.parent / "empty"
+    subprocess.run(["git", "init", "-q", str(empty)], check=True)
+    refused = cli("--project", str(empty), "worktree", "add", "w")
+    assert (refused.code, "Next: make one: git commit" in refused.err) == (1, True)
+
+
 def test_a_new_one_has_what_git_ignores_and_the_work_needs_and_nothing_else(cli: Terminal) -> None:
     (cli.root / ".env").write_text("KEY=1")
     (cli.root / "cache" / "deep").mkdir(parents=True)

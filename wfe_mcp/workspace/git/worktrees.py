@@ -68,6 +68,10 @@ def add_worktree(root: Path, path: Path, branch: str, base: str) -> None:
             "Letters, digits, dots, dashes and slashes are: fix-login",
         )
     is_there, begin = branch and commit_of(root, f"refs/heads/{branch}"), commit_of(root, base)
+    if not begin and not commit_of(root, "HEAD"):
+        raise Refused(
+            "bad_argument", "There is no commit here yet that a work tree could begin with.", "Make one: git commit"
+        )
     if not begin:
         raise Refused(
             "bad_argument",
