@@ -202,6 +202,8 @@ def test_every_command_is_found_also_behind_options(cli: Terminal) -> None:
     assert (wrong.code, "No such command 'nothing'" in wrong.err) == (2, True)
     wrong = cli("statsu")
     assert (wrong.code, "No such command 'statsu'" in wrong.err) == (2, True)
+    for words, command in ((("work", "list", "--kind"), "wfe-mcp work list"), (("--project",), "wfe-mcp")):
+        assert cli(*words).err.endswith(f"requires an argument. [bad_argument]\nNext: {command} --help\n")
 
 
 def test_status_of_runs_that_wait_for_hours_between_phases_loads_no_models(cli: Terminal) -> None:

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from importlib import import_module
 from typing import Annotated, Any, Concatenate
@@ -238,9 +238,7 @@ def _run(words: list[str], clock: Callable[[], datetime] | None) -> int:
         )
         return int(status or 0)
     except UsageError as wrong:
-        return _report_misuse(
-            wrong, next((word for word in words if not word.startswith("-")), ""), as_json=_wants_json(words)
-        )
+        return _report_misuse(wrong, words)
     except typer.Abort:
         return INTERRUPTED
     except SystemExit as end:  # the reader of the pipe has closed it
@@ -296,11 +294,12 @@ _MEANT = {
 """What others call our commands. The parser knows only which of our words look alike: for ``runs`` it names ``trust``."""
 
 
-def _report_misuse(wrong: Exception, first: str, *, as_json: bool) -> int:
-    """Report what is wrong with the command line, whose first word is ``first``: as JSON, or on standard error with the usage."""
+def _report_misuse(wrong: Exception, words: Sequence[str]) -> int:
+    """Report what is wrong with the command line ``words``: as JSON, or on standard error with the usage."""
+    first = next((word for word in words if not word.startswith("-")), "")
     meant = _MEANT.get(first, "")
     message = f"No such command {first!r}: here it is '{meant}'." if meant else str(wrong.format_message())  # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType,reportUnknownArgumentType] - every usage error has it
-    if as_json:
+    if _wants_json(words):
         error = {"code": "bad_argument", "message": message, "hint": f"See: wfe-mcp {meant or '--help'}"}
         print(json.dumps({"ok": False, "summary": message, "error": error}, ensure_ascii=False))
     else:
@@ -309,8 +308,18 @@ def _report_misuse(wrong: Exception, first: str, *, as_json: bool) -> int:
         lines = [message if is_help else f"error: {message} [bad_argument]"]
         if context is not None and not is_help:
             lines += [context.get_usage(), f"Next: {f'wfe-mcp {meant}' if meant else f'{context.command_path} --help'}"]
+        elif not is_help:  # an option without its value: the parser does not say of which command
+            lines += [f"Next: {' '.join(['wfe-mcp', *_command_in(words)])} --help"]
         print("\n".join(map(clean, lines)), file=sys.stderr)
     return MISUSED
+
+
+def _command_in(words: Sequence[str]) -> Iterator[str]:
+    command = _command_line(words[0] if words[0] in _FIRST else "")
+    for word in words:
+        if word in getattr(command, "commands", ()):
+            command = command.commands[word]
+            yield word
 
 
 def _wants_json(given: Sequence[str]) -> bool:
