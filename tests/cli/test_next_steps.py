@@ -355,6 +355,11 @@ def test_what_is_proposed_works_where_it_is_proposed(
     assert answer.code == STATES[bring][number], f"{commands[number]}: {answer.out}{answer.err}"
 
 
+def test_show_proposes_what_status_proposes(cli: Terminal) -> None:
+    run = begun(cli, phase("draft"))
+    assert cli("show", run).err == cli("status", run).err == "Next: tell your agent: Continue with wfe.\n"
+
+
 def test_a_refusal_that_says_the_step_itself_has_one_next_line(cli: Terminal) -> None:
     run = cli.start("note")
     for words in (["prune", run], ["auto", run, "on"], ["show", run, "--decision"]):

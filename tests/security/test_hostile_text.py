@@ -135,7 +135,7 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "terminal.effects._show_keys": lambda: (trust(),),
     "terminal.render.render": lambda: (refused(), None, NOW),
     "terminal.render.render_status": lambda: (answer(RunView), hostile(RunRecord), NOW),
-    "terminal.render._show_turn": lambda: (answer(RunView), hostile(RunRecord)),
+    "terminal.render.show_turn": lambda: (answer(RunView), hostile(RunRecord)),
     "terminal.render.unusual": lambda: (answer(RunView),),
     "commands.log._render_changes": lambda: (event(),),
     "commands.rollback._foreseen": lambda: (answer(RollbackPreview),),

@@ -227,7 +227,7 @@ def _render(
     inputs: "Sequence[Input]",
     is_full: bool,
 ) -> None:
-    from wfe_mcp.cli.terminal.render import headline, next_lines, origin_lines, outputs_lines, unusual
+    from wfe_mcp.cli.terminal.render import headline, origin_lines, outputs_lines, show_turn, unusual
     from wfe_mcp.views.runs.usage import usage_lines
 
     details, record, now = report.details, invocation.record(answer.run), invocation.engine.clock()
@@ -268,7 +268,7 @@ def _render(
         screen.line(checkpoints_words(details.checkpoints, str(answer.run)))
     outputs_lines(screen, report.run.outputs, str(answer.run))
     unusual(screen, answer)
-    screen.next(*next_lines(answer))
+    show_turn(screen, answer, record)
 
 
 def _render_inputs(screen: Screen, run: str, inputs: "Sequence[Input]", is_full: bool) -> None:

@@ -82,11 +82,11 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
         screen.line(f"  {text}", colour)
     outputs_lines(screen, view.outputs, record.id)
     screen.next(*_left_to_commit(answer, record))
-    _show_turn(screen, answer, record)
+    show_turn(screen, answer, record)
 
 
-def _show_turn(screen: Screen, answer: Envelope, record: RunRecord) -> None:
-    """Whose turn it is: the commands that make sense now, or that you have nothing to do."""
+def show_turn(screen: Screen, answer: Envelope, record: RunRecord) -> None:
+    """Show whose turn it is: the commands that make sense now, or that you have nothing to do."""
     if record.ended_at is None and not Path(record.worktree).is_dir():
         return  # no one works there, and the warning above names both ways on
     if any(stop.stop in _NEVER_ALONE for _, stop in _blockers(answer)):
