@@ -104,3 +104,8 @@ def test_each_refusal_names_the_command_that_comes_next(cli: Terminal) -> None:
     added = cli("claim", "add", "It is easy to use").err
     assert "Next: wfe-mcp claim evidence W-3 --supports --reason TEXT" in added
     assert "No check tests W-3" in cli("claim", "test", "W-3").err
+
+
+def test_an_empty_list_leads_to_the_command_that_adds_to_it(cli: Terminal) -> None:
+    for kind in ("decision", "claim"):
+        assert cli(kind, "list").err == f"Next: wfe-mcp {kind} add TITLE\n"

@@ -305,8 +305,6 @@ def test_a_decision_is_proposed_by_anyone_and_accepted_and_replaced_by_the_perso
     assert cli.json("decision", "replace", first, second, pin=PIN).data["reason"] == f"replaced by {second}"
     assert cli.json("decision", "deprecate", second, "--reason", "no server", pin=PIN).data["status"] == "deprecated"
     assert cli.json("decision", "list").data["items"] == []
-    assert cli("decision", "list").err == "Next: wfe-mcp decision add TITLE\n"
-    assert cli("work", "list", "--kind", "bug").err == "Next: wfe-mcp work add TITLE --kind bug\n"
     assert "Use SQLite" in cli("decision", "show", first).out
     assert cli.json("verify").code == 0
 

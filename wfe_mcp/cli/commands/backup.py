@@ -58,9 +58,7 @@ def restore(
     if after_pg_restore and file:
         raise typer.BadParameter("restores no file: leave FILE out", param_hint="--after-pg-restore")
     if not after_pg_restore and not file:
-        raise Refused(
-            "bad_argument", "No backup is named.", "Name the file that wfe-mcp backup wrote: wfe-mcp restore FILE"
-        )
+        raise Refused("bad_argument", "No backup is named.", "Name one: wfe-mcp restore FILE")
     if after_pg_restore:
         _accept(invocation, pin_fd)
         return

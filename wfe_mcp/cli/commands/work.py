@@ -100,8 +100,8 @@ def list_items(invocation: Invocation, kind: str, status: str, limit: int = _PAG
             words = [word for name, value in options.items() if value for word in (name, value)]
             screen.next(f"wfe-mcp work list {shell_line(words)}")
         elif not view.items:
-            own = f"wfe-mcp {kind} add TITLE" if kind in {"decision", "claim"} else ""
-            screen.next(own or f"wfe-mcp work add TITLE{f' --kind {kind}' if kind else ''}")
+            own = {"decision": "wfe-mcp decision add TITLE", "claim": "wfe-mcp claim add TITLE"}
+            screen.next(own.get(kind, "wfe-mcp work add TITLE"))
         elif all(item.status == "planned" for item in view.items):
             screen.next(f"wfe-mcp work show {view.items[0].id}")
 
