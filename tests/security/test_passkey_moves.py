@@ -160,8 +160,8 @@ def test_an_approval_beside_a_statement_without_a_decision_is_found(
     assert ("approval_unproven", "what was signed is another decision") in everything(scene)
 
 
-@pytest.mark.attack("an approval is hidden before the signature of another move", "detected", "T1; T11")
-def test_an_approval_before_the_signature_of_a_submission_is_found(
+@pytest.mark.attack("an answer is hidden before the signature of another move", "detected", "T1; T11")
+def test_an_approval_or_a_rejection_before_the_signature_of_a_submission_is_found(
     scene: Scene, signer: Signer, key: SoftKey, forger: Forger
 ) -> None:
     form = {**phase("filled", needs=[]), "kind": "human"}
@@ -175,8 +175,10 @@ def test_an_approval_before_the_signature_of_a_submission_is_found(
     given = {**on, "comment": "", "gate": 0, "person": "", "proof": "", "sha256": sha256}
     forger.insert(run, "DecisionSigned", "ApprovalGiven", given, LAPTOP)
     forger.insert(run, "DecisionSigned", "PhaseCompleted", {**on, "held": False, "judged": True}, LAPTOP)
+    back = {"attempt": 1, "source": "filled", "target": "filled", "iteration": 2, "superseded": ["filled"]}
+    forger.insert(run, "DecisionSigned", "WentTo", back, LAPTOP)
     forger.fit(scene, run)
-    assert "approval_unproven" in dict(everything(scene))
+    assert {"approval_unproven", "rejection_unproven"} <= {code for code, _ in everything(scene)}
 
 
 @pytest.mark.attack("an artifact is exchanged before the move that accepts it by force", "detected", "T1; T11")
@@ -224,6 +226,7 @@ def test_a_signed_overruling_covers_one_gate(
     [
         ("resume", "RunResumed", "5.0", "50000.0"),
         ("retry", "AttemptOpened", "say more", "drop the tests"),
+        ("reopen", "WentTo", "say more", "drop the tests"),
         ("skip", "PhaseSkipped", "not needed", "legal said so"),
         ("cancel", "RunCancelled", "no use", "laptop said so"),
     ],
@@ -232,12 +235,14 @@ def test_another_value_of_a_move_is_found(
     scene: Scene, signer: Signer, key: SoftKey, forger: Forger, action: str, type_: str, old: str, new: str
 ) -> None:
     engine = scene.engine
-    run = scene.start(phase("plan", NEVER, on_fail=STOP, skip="human"), phase("build"))
+    run = scene.start(phase("goal"), phase("plan", NEVER, on_fail=STOP, skip="human"), phase("build"))
+    scene.do(run, "goal")
     scene.do(run, "plan")
     control.control(engine, scene.human, run, "pause")
     moves: dict[str, Move] = {
         "resume": lambda by: control.control(engine, by, run, "resume", max_cost_usd=5.0),
         "retry": lambda by: control.retry(engine, by, run, "plan", "say more"),
+        "reopen": lambda by: control.retry(engine, by, run, "goal", "say more"),
         "skip": lambda by: control.skip(engine, by, run, "plan", "not needed"),
         "cancel": lambda by: control.control(engine, by, run, "cancel", reason="no use"),
     }

@@ -39,7 +39,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.calls import OpinionRecord
 from wfe_mcp.store.records.runs import EventRecord, LoadedRun
-from wfe_mcp.store.serialization import signed_form
+from wfe_mcp.store.serialization import event_of, signed_form
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +175,13 @@ def _approves(values: dict[str, Any], answer: _Answer, loaded: LoadedRun) -> boo
 
 
 def _rejects(values: dict[str, Any], answer: _Answer, loaded: LoadedRun) -> bool:
-    """An attempt is rejected once, so its number and the request that the log asked name the one rejection."""
+    """An attempt is rejected once, so its number and the request that the log asked name the one rejection.
+
+    A retry goes back too: it answers no request, and ``moved_by_passkey`` judges the rest of that move.
+    """
     decision, payload = _only(values), answer.event.payload
+    if signed := values.get("events"):
+        return signed_form(event_of(answer.event.type, canonical_json(payload)), answer.event.at) in signed
     if (values["kind"], decision.get("phase"), decision.get("attempt"), values["request"]["id"]) != (
         "reject",
         answer.phase,
