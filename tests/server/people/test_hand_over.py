@@ -24,9 +24,14 @@ BEGINS = datetime.combine(DAY, time(tzinfo=UTC))
 
 
 def with_keys(team: Team, *names: str) -> None:
+    """As ``pin_keys``, where no PIN is set yet."""
+    pin.set_pin(team.running.house.engine(), PIN, ADA)
+    pin_keys(team, *names)
+
+
+def pin_keys(team: Team, *names: str) -> None:
     """Pin a passkey of this server for each of ``names``, by the person at the terminal."""
     engine = team.running.house.engine()
-    pin.set_pin(engine, PIN, ADA)
     mine = pin.own_key(engine)
     assert mine is not None
     person = pin.person_at_page(engine, PIN, "owner")

@@ -4,7 +4,6 @@ import base64
 import json
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -13,7 +12,6 @@ from playwright.sync_api import expect
 
 from tests.dashboard.chromium import Tab
 from tests.dashboard.soft_key import SoftKey
-from tests.jobs.conftest import until
 from tests.loopback import TLS
 from tests.server.conftest import HUMAN, House, phase
 from tests.server.http.conftest import ADA
@@ -344,56 +342,3 @@ def test_a_person_moves_a_run_in_the_application_with_a_passkey(team: Team, tab:
     expect(page.locator("main")).to_contain_text("attempt 3")
     assert not unsaved.exists()
     assert list(verify(engine).findings) == []
-
-
-@pytest.fixture
-def asked_run(team: Team) -> str:
-    """A run whose plan waits for the opinion of a person, at a server that knows of one."""
-    house = team.running.house
-    own = Path(house.environment["XDG_CONFIG_HOME"], "wfe-mcp", "config.toml")
-    own.write_text(own.read_text(encoding="utf-8") + '[roles.me]\nprovider = "manual"\n', encoding="utf-8")
-    assert terminal(team, "trust", "--yes", "--pin-fd", "0").startswith("0"), terminal(team, "trust")
-    team.provider.person, team.provider.claims = "bob", {"groups": ["shop-authors"]}
-    bob = team.browser()
-    bob.log_in()
-    begun = bob.api("POST", "/runs", {"template": "reviewed"}).json()
-    assert begun["ok"], begun
-    run = begun["run"]
-    bob.api("POST", f"/runs/{run}/start_phase", {"phase": "plan"})
-    bob.api("POST", f"/runs/{run}/submit_artifact", {"phase": "plan", "artifact": {"title": LONG}})
-    until(lambda: bob.api("GET", f"/runs/{run}").json()["waiting_on"] == "human")  # the gate's job asks
-    return str(run)
-
-
-def test_a_person_reviews_in_place_of_a_model_on_a_page_of_the_server(team: Team, tab: Tab, asked_run: str) -> None:
-    engine, page = with_passkey(team, tab), tab.page
-    page.goto(f"{team.origin}/app/#/inbox")
-    page.click("text=Your opinion on plan")
-    expect(page.locator("h1")).to_contain_text("Your opinion on plan, as one")
-    expect(page.locator("pre")).to_contain_text(LONG)
-    page.select_option("#verdict", "pass")
-    page.fill("#summary", "I have read it")
-    page.set_viewport_size({"width": 400, "height": 800})
-    assert tab.overflow == 0
-    with page.expect_navigation():
-        page.click("button:has-text('Sign and give the opinion')")
-    with engine.store.read() as tx:
-        (kept,) = tx.opinions.of_run(RunId(asked_run))
-    assert (kept.reviewer, kept.verdict, kept.value["summary"]) == ("one", "pass", "I have read it")
-    assert list(verify(engine).findings) == []
-
-
-@pytest.mark.attack("an author at a server gives the opinion of a reviewer", "held")
-def test_an_author_gives_no_opinion_of_a_reviewer(team: Team, asked_run: str) -> None:
-    bob = team.browser()
-    bob.log_in()
-    path = f"/opinion/{asked_run}/one"
-    shown = bob.send("GET", f"{path}?phase=plan")
-    assert (shown.status_code, LONG in shown.text) == (200, True)
-    for step in ("", "/sign"):
-        refused = bob.fill(f"{path}?phase=plan", f"{path}?phase=plan", f"{path}{step}?phase=plan", verdict="pass")
-        assert (refused.status_code, "Your role here is author" in refused.text) == (403, True)
-    team.provider.person, team.provider.claims = "eve", {"groups": []}
-    eve = team.browser()
-    eve.log_in()
-    assert eve.send("GET", f"{path}?phase=plan").status_code in {303, 404}

@@ -305,7 +305,7 @@ def show_inbox(caller: Reads) -> JSONResponse:
 def _people(caller: Caller, view: InboxView) -> dict[str, Deciders]:
     """The people of the projects in ``view``, by folder."""
     people, engines = caller.access.people, caller.access.engines_of(caller.token)
-    rows = (*view.decisions, *view.unasked, *view.tasks, *view.stopped)
+    rows = (*view.decisions, *view.unasked, *view.tasks, *view.opinions, *view.stopped)
     engines_there = filter(None, map(engines.by_root, {row.project for row in rows}))
     return {} if people is None else {str(engine.root): deciders(engine, people) for engine in engines_there}
 
