@@ -79,6 +79,7 @@ def test_a_check_whose_credential_is_not_stored_is_given_to_no_runner_until_it_i
     assert own.claim(wait_s=0) is None
     said = sentences(overview_of(engine, run))
     assert said == ("checked waits for a credential: credential npm is not stored: wfe-mcp credential add npm",)
+    assert verify(engine, run).findings == ()
     add_credential(engine, HUMAN, "npm", "token", {"token": TOKEN}, kept_in="stored")
     overview_of(engine, run)
     task = own.claim(wait_s=0)

@@ -21,7 +21,7 @@ from wfe_mcp.core.events import GateJudged
 from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.json_pointer import under
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.outcomes import VerdictKind
+from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.access.runners import pinned_keys
 from wfe_mcp.engine.kernel.evidence_seals import BEGUN, MADE, SEAL, evidence_facts, holds, verdict_facts
@@ -149,8 +149,16 @@ def _seal(text: str) -> dict[str, Any]:
 
 
 def audit_runner_reports(tx: Tx, evidence: list[EvidenceRecord]) -> Iterator[Discrepancy]:
-    """What is wrong with each piece of ``evidence``, of one run, that claims to come from a runner."""
-    ours = [piece for piece in evidence if piece.data.get("level") == "runner" or "runner" in piece.data]
+    """What is wrong with each piece of ``evidence``, of one run, that claims to come from a runner.
+
+    A check that waits for a credential ran nowhere, and is given to no runner.
+    """
+    ours = [
+        piece
+        for piece in evidence
+        if "runner" in piece.data
+        or (piece.data.get("level") == "runner" and piece.data.get("outcome") != GateOutcome.NEEDS_CREDENTIAL)
+    ]
     keys = pinned_keys(tx) if ours else {}
     for piece in ours:
         if fault := _report_fault(piece, keys):
