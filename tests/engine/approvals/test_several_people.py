@@ -16,6 +16,7 @@ from tests.engine.approvals.people import PIN, ada, another, approve, owner, see
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel, Person
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.access.tokens import create_token, revoke_token
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.approvers import (
@@ -31,6 +32,7 @@ from wfe_mcp.engine.history import rollback
 from wfe_mcp.engine.history.forks import fork_run
 from wfe_mcp.engine.integrity.proof_verification import verify_approvals
 from wfe_mcp.engine.integrity.verification import verify
+from wfe_mcp.engine.phases.edit import edit
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions, audit, open_approval
@@ -194,6 +196,18 @@ def test_the_owner_of_work_stays_who_it_was_when_the_token_ends_and_no_one_else_
     _, seen = seen_by(scene.engine, run)
     assert seen.view.evidence[-1].text.endswith("; ada owns the agent that made this")
     approve(scene, second, run)
+    assert audit.verify(scene.engine).findings == ()
+
+
+def test_the_owner_that_a_person_was_shown_stays_when_another_edits_the_work_later(scene: Scene) -> None:
+    first, robot = ada(scene), By("robot", Channel.HTTP)
+    second = another(scene, first, "bob")
+    create_token(scene.engine, By("ada", Channel.CLI), "robot", "work")
+    run = scene.start(phase("plan", TWO))
+    answers.start_phase(scene.engine, robot, run)
+    answers.submit_artifact(scene.engine, robot, run, "plan", artifact={"title": "A good title"})
+    approve(scene, first, run)
+    edit(scene.engine, second, run, PhasePath("plan"), {"title": "A better title"})
     assert audit.verify(scene.engine).findings == ()
 
 

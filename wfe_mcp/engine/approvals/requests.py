@@ -13,13 +13,13 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate, gate_of
 from wfe_mcp.core.command import PROGRAMS
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, Person, RunId, Stage
+from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, Person, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.access.tokens import owner_of_token
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.runs import RULES_BEGAN, LoadedRun, NewRequest, RequestRecord
+from wfe_mcp.store.records.runs import RULES_BEGAN, LoadedRun, NewRequest, RequestRecord, RunRecord
 from wfe_mcp.workflow.model.base import duration_s
 from wfe_mcp.workflow.model.gates import ApprovalGate
 
@@ -150,9 +150,12 @@ def with_decision(current: RunChange, path: PhasePath, refused: Refused) -> Refu
     return refused
 
 
-def agents_owner(tx: Tx, run: RunId, path: PhasePath, attempt: int) -> str:
-    """The owner of the token whose agent submitted the revision of ``attempt``; empty for an agent without a token."""
-    for event in reversed(tx.events.of_types(run, "RevisionSubmitted")):
-        if (event.payload["phase"], event.payload["attempt"]) == (path, attempt):
+def agents_owner(tx: Tx, run: RunRecord, path: PhasePath, attempt: int) -> str:
+    """The owner of the token whose agent submitted the revision of ``attempt``; empty for an agent without a token.
+
+    What was submitted after the last event of ``run``, as it is given, does not count: it may be the run of before.
+    """
+    for event in reversed(tx.events.of_types(run.id, "RevisionSubmitted")):
+        if (event.payload["phase"], event.payload["attempt"]) == (path, attempt) and event.seq <= run.last_seq:
             return owner_of_token(tx, event.actor, event.at) if event.channel is Channel.HTTP else ""
     return ""

@@ -204,7 +204,7 @@ def recorded_view(engine: Engine, tx: Tx, run_overview: Overview, attempt: Attem
     made_in = dict.fromkeys((attempt.made_in, attempt.number))
     of_phase = [row for row in rows.evidence if row.phase == path]
     evidence = [row for number in made_in for row in of_phase if row.attempt == number]
-    owner = agents_owner(tx, record.id, path, attempt.made_in) if attempt.revision and gate.people > 1 else ""
+    owner = agents_owner(tx, record, path, attempt.made_in) if attempt.revision and gate.people > 1 else ""
     lines = gate_lines(attempt, stage, gates, evidence, owner)
     return ApprovalView(
         run=record.id,
