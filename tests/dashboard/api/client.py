@@ -52,7 +52,7 @@ def _described() -> dict[str, Any]:
 
 
 @cache
-def _schema(path: str, method: str, status: int) -> Any:
+def schema_of(path: str, method: str, status: int) -> Any:
     """The schema of an answer, with the document's components beside it."""
     responses = _described()["paths"][path][method.lower()]["responses"]
     schema = responses.get(str(status), responses["default"])["content"]["application/json"]["schema"]
@@ -76,7 +76,7 @@ class Program:
     def _ask(self, method: str, path: str, fill: dict[str, str], query: str, body: str | None) -> Reply:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         found = self.raw(method, ROOT + path.format(**fill) + query, body, headers)
-        faults = list(_schema(path, method, found.status).iter_errors(found.body))
+        faults = list(schema_of(path, method, found.status).iter_errors(found.body))
         assert not faults, f"{method} {path} {found.status}: {faults[0]}\n{json.dumps(found.body)[:2000]}"
         return found
 
