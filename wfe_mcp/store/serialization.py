@@ -19,8 +19,9 @@ from math import floor
 from operator import attrgetter
 from typing import Any, Required, TypedDict, TypeVar, get_type_hints
 
-from msgspec import MsgspecError, convert, json, to_builtins
+from msgspec import MsgspecError, json, to_builtins
 
+from wfe_mcp.artifacts.typed import value_of
 from wfe_mcp.core import events as e
 from wfe_mcp.core.attempt_states import STATES, AttemptStatus
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
@@ -304,7 +305,7 @@ def _load_json(text: str) -> Any:
 def _read(plain: object, kind: type[T]) -> T:
     """The value of ``kind`` that JSON has as ``plain``."""
     try:
-        return convert(plain, kind)
+        return value_of(plain, kind)
     except MsgspecError as error:
         raise ValueError(f"{kind.__name__}: {error}") from error
 

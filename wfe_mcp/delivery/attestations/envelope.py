@@ -18,9 +18,9 @@ from base64 import b64decode, b64encode, urlsafe_b64decode
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from msgspec import DecodeError, Struct, field
-from msgspec.json import decode
+from msgspec import DecodeError, Struct, field, json
 
+from wfe_mcp.artifacts.typed import value_of
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -117,7 +117,7 @@ def open_envelope(raw: bytes) -> OpenedEnvelope | None:
     try:
         payload, public_key, signature = _parts(raw)
         Ed25519PublicKey.from_public_bytes(_decode_unpadded(public_key)).verify(signature, pae(PAYLOAD_TYPE, payload))
-        statement = decode(payload, type=_Statement)
+        statement = value_of(json.decode(payload), _Statement)
     except (ValueError, RecursionError, DecodeError, InvalidSignature):
         return None
     if statement.type != STATEMENT_TYPE:
@@ -129,7 +129,7 @@ def open_envelope(raw: bytes) -> OpenedEnvelope | None:
 def _parts(raw: bytes) -> tuple[bytes, str, bytes]:
     if len(raw) > MOST_BYTES:
         raise ValueError("too large")
-    document = decode(raw, type=_Envelope)
+    document = value_of(json.decode(raw), _Envelope)
     (signature,) = document.signatures
     if document.payload_type != PAYLOAD_TYPE or not signature.keyid.startswith(KEY):
         raise ValueError("another type")

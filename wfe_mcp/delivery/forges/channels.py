@@ -18,9 +18,10 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from msgspec import Struct, ValidationError, convert
+from msgspec import Struct, ValidationError
 
 from wfe_mcp.artifacts.parse import parse_json
+from wfe_mcp.artifacts.typed import value_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.delivery.forges.blockers import Blocked, NotYet
@@ -128,7 +129,7 @@ class Api:
         if reply.status >= 400:
             raise Blocked("missing", forge=self.place.host, what=what)
         try:
-            return convert(reply.body, shape)
+            return value_of(reply.body, shape)
         except ValidationError as fault:
             raise Blocked("answer", forge=self.place.host, what=what, why=reason_of(str(fault))) from fault
 
@@ -171,7 +172,7 @@ def reason_of(text: str) -> str:
 def _message(body: Any) -> str:
     """GitHub's and GitLab's own reason; GitLab has a list of them, GitHub puts the exact one into ``errors``."""
     try:
-        reason = convert(body, _Reason)
+        reason = value_of(body, _Reason)
     except ValidationError:
         return ""
     first = reason.message if isinstance(reason.message, str) else " ".join(map(str, reason.message))

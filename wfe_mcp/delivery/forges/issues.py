@@ -16,8 +16,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import quote
 
-from msgspec import Struct, ValidationError, convert
+from msgspec import Struct, ValidationError
 
+from wfe_mcp.artifacts.typed import value_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.item_values import LINE_CHARS, LINES_MOST, PRIORITIES
@@ -164,7 +165,7 @@ class Tracker:
         if reply.status >= 400:
             return None
         try:
-            wire = convert(reply.body, _Wire)
+            wire = value_of(reply.body, _Wire)
         except ValidationError as fault:
             what = f"issue #{number}"
             raise Blocked("answer", forge=self.api.place.host, what=what, why=reason_of(str(fault))) from fault

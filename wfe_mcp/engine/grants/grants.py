@@ -14,9 +14,9 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
-from msgspec import DecodeError
-from msgspec.json import decode
+from msgspec import DecodeError, json
 
+from wfe_mcp.artifacts.typed import value_of
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
@@ -154,7 +154,7 @@ def keep_use(tx: Tx, project_id: str, grant: Grant, use: GrantUse, by: By, at: d
 
 def _read(text: str, type_: type[Row]) -> Row | None:
     try:
-        row = decode(text, type=type_)
+        row = value_of(json.decode(text), type_)
         if isinstance(row, Grant):
             row.state(0, max(datetime.now(UTC), datetime.fromisoformat(row.given_at)))  # both are times in UTC
             Assurance[row.assurance.upper()]
