@@ -31,6 +31,7 @@ from wfe_mcp.store.records.runs import LoadedRun, RunRecord
 @contextlib.contextmanager
 def change_run(engine: Engine, run: str | LoadedRun, by: By) -> Generator[RunChange]:
     """Change a run in a transaction of its own; saved when the block ends without an exception."""
+    composition_of(engine)  # loaded before the transaction: it imports every capability, and others would wait
     with contextlib.ExitStack() as stack:
         tx = stack.enter_context(engine.store.tx())
         loaded = engine.load(tx, run)

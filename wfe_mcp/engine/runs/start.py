@@ -29,6 +29,7 @@ from wfe_mcp.engine.checks.readiness import phase_that_needs_git, templates_with
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.evidence_seals import note_begun
 from wfe_mcp.engine.kernel.identity import known_at, mark
+from wfe_mcp.engine.kernel.reactions import composition_of
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models.roles import fill_role, freeze_roles, known_names
@@ -129,13 +130,12 @@ def start_run(
     goes_on = settings.settings.auto if auto is None else auto
 
     mark(engine.root, engine.project_id, make=True)
+    composition_of(engine)  # as in ``change_run``
     with engine.store.tx() as tx:
         _refuse_moved(engine, tx)
         # Again, now that no other can write: of two starts with one key the first wins.
-        if idempotency_key:
-            known = tx.runs.for_key(engine.project_id, idempotency_key, args)
-            if known is not None:
-                return engine.load(tx, known)
+        if idempotency_key and (known := tx.runs.for_key(engine.project_id, idempotency_key, args)) is not None:
+            return engine.load(tx, known)
         refuse_start(engine, tx, settings.settings.server.limits, by)
         document = tx.documents.keep(plan.definition)
         own = [chosen.own] if chosen.own_sha256 != document else []  # verify compares the run's gates with it
