@@ -230,7 +230,7 @@ def test_a_commit_that_a_reader_holds_up_is_refused_and_the_next_one_is_possible
 def test_a_thread_that_waits_long_for_its_turn_is_refused(
     url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(sqlite, "LINE_TIMEOUT_S", 0.01)
     opened = Store.open(url, clock=clock)
 
     with opened.tx(), pytest.raises(Refused, match="another call of this process"), opened.tx():

@@ -2,12 +2,16 @@
 
 import contextlib
 import threading
+import time
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from tests.house.other_system import on
 from tests.store.scene import AGENT, Clock, create
 from wfe_mcp.core.model import RunId
-from wfe_mcp.store import Store
+from wfe_mcp.store import Store, waiting_line
 from wfe_mcp.store.driver import driver
 from wfe_mcp.store.sqlite import next_pause_s
 
@@ -29,6 +33,34 @@ def test_who_has_waited_longer_for_a_lock_looks_more_often() -> None:
 
 
 @pytest.mark.sqlite_only("a file has one writer")
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="only Linux says who waits")
+def test_writers_of_several_connections_write_in_the_order_in_which_they_came(
+    store: Store, url: str, clock: Clock
+) -> None:
+    order: list[int] = []
+
+    def write(number: int) -> None:
+        with closing(Store.open(url, clock=clock)) as own, own.tx():
+            order.append(number)
+
+    def in_line() -> int:
+        file = Path(f"{store.path.resolve()}-line")
+        return Path("/proc/locks").read_text().count(f":{file.stat().st_ino} ") if file.exists() else 0
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(6)]
+    with store.tx():
+        for number, writer in enumerate(writers):
+            writer.start()
+            end = time.monotonic() + 20
+            while in_line() == number and time.monotonic() < end:
+                time.sleep(0.001)  # until it stands behind the others
+    for writer in writers:
+        writer.join()
+
+    assert order == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.sqlite_only("a file has one writer")
 def test_a_writer_waits_for_a_reader_of_another_connection(store: Store) -> None:
     # Through the same library: another one in this process would not see our locks, and remove the log of an open database.
     other = driver().connect(str(store.path), isolation_level=None, check_same_thread=False)
@@ -42,6 +74,20 @@ def test_a_writer_waits_for_a_reader_of_another_connection(store: Store) -> None
     other.close()
     with store.read() as tx:
         assert tx.runs.load(RunId("R-1")) is not None
+
+
+@pytest.mark.sqlite_only("a file has one writer")
+def test_on_windows_a_writer_waits_for_another_without_a_line(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    on(monkeypatch, waiting_line, "win32")
+    other = driver().connect(str(store.path), isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    ending = threading.Timer(0.05, lambda: other.execute("COMMIT"))
+    ending.start()
+    with store.tx() as tx:
+        create(tx, "R-1")
+    ending.join()
+    other.close()
+    assert not Path(f"{store.path}-line").exists()
 
 
 def test_actions_run_before_the_commit_after_it_and_after_a_rollback(store: Store) -> None:

@@ -306,7 +306,7 @@ class SqliteDatabase:
 
     @contextmanager
     def _turn(self) -> Generator[None]:
-        if not self._writing.acquire(timeout=sqlite.BUSY_TIMEOUT_S):
+        if not self._writing.acquire(timeout=sqlite.LINE_TIMEOUT_S):
             raise Refused(
                 "unavailable",
                 "The database is busy: another call of this process has been writing for long.",

@@ -22,8 +22,8 @@ class OpenFiles:
     """Those of one database of this process. Once one is another, they stay refused: this process knows what was in them."""
 
     def __init__(self, path: Path) -> None:
-        self._database = os.path.realpath(path)
-        self._log = f"{self._database}-wal"
+        self.database = os.path.realpath(path)
+        self._log = f"{self.database}-wal"
         self._opened: dict[str, _Identity] = {}
         self._fault = ""
 
@@ -33,7 +33,7 @@ class OpenFiles:
 
     def note(self) -> None:
         """Remember the files that SQLite has opened, once it has read. There is no log in other modes."""
-        for path in (self._database, self._log):
+        for path in (self.database, self._log):
             if self._opened.get(path) is None:
                 self._opened[path] = _identity(path)
 
@@ -44,14 +44,14 @@ class OpenFiles:
         """
         moved = [path for path, opened in self._opened.items() if opened is not None and _identity(path) != opened]
         if moved and not self._fault:
-            self._fault = "database file" if self._database in moved else "write-ahead log of the database"
+            self._fault = "database file" if self.database in moved else "write-ahead log of the database"
             if moved == [self._log] and _identity(self._log) is None:
                 with suppress(Exception):  # it is refused in any case
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
                     connection.execute("PRAGMA wal_checkpoint(FULL)")
         if self._fault:
-            why = f"The {self._fault} was removed or replaced while this process used it. File: {self._database}"
+            why = f"The {self._fault} was removed or replaced while this process used it. File: {self.database}"
             raise Refused("unavailable", why, _NEXT)
 
 

@@ -10,8 +10,9 @@ Rules:
 3. synchronous=FULL: acknowledged commits survive a power cut. Only tests open a store with ``durable=False``: it does
    not wait for the disk; its commits survive the end of the process, but may be lost in a power cut.
 4. ``isolation_level=None`` keeps the driver from opening and ending transactions by itself.
-5. Who waits for a lock looks again after a few milliseconds, and the more often the longer it has waited. SQLite's own wait
-   sleeps for longer and longer, up to 100 ms: the last to come was served first, and one of sixteen agents waited seconds.
+5. Who wants to write while another does stands in line (``waiting_line.py``). Who waits for any other lock looks again after a
+   few milliseconds, and the more often the longer it has waited. SQLite's own wait sleeps for longer and longer, up to
+   100 ms: the last to come was served first, and one of sixteen agents waited seconds.
    A transaction waits where it takes a lock: as it begins, and as it commits.
 6. All connections of a process share one dialect and one cache of compiled statements: compiling costs 1 to 6 ms each,
    and every store has two engines. The dialect begins and commits: with a listener of an engine, SQLAlchemy asks for
@@ -23,7 +24,7 @@ import os
 import random
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -37,12 +38,16 @@ from sqlalchemy.util import LRUCache
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.driver import Wording, in_full
 from wfe_mcp.store.open_files import OpenFiles
+from wfe_mcp.store.waiting_line import place_in_line
 
 BUSY_TIMEOUT_S = 10
-"""How long a statement waits for another process before the call is refused; below the 45 s of a tool call."""
+"""How long a statement waits for another process before the call is refused."""
+LINE_TIMEOUT_S = 15
+"""How long a writer waits for its turn, among the threads of its process and then among the processes. The three waits
+together stay below the 45 s of a tool call."""
 
-_FIRST_S, _NEXT_S, _OLDEST_S = 0.001, 0.012, 0.004
-"""The pauses of a waiter: the first, the second, and the shortest of one that has waited for long."""
+_FIRST_S, _NEXT_S, _OLDEST_S = 0.002, 0.012, 0.004
+"""The pauses of a waiter: of the first in line, of one without a line, and the shortest of one that has waited for long."""
 _OLD_S = 0.1
 """How long a waiter has waited when its pauses are half as long."""
 
@@ -155,8 +160,9 @@ class Transactions(sqlite.pysqlite.SQLiteDialect_pysqlite):
         """Begin as the connection's engine does."""
         raw, files = dbapi_connection.dbapi_connection, dbapi_connection.info[_FILES]
         files.refuse_others(raw)
+        line_at = "" if dbapi_connection.info[_READS_ONLY] else files.database
         for statement in dbapi_connection.info[_BEGIN]:
-            patiently(raw, statement)  # as a statement of SQLAlchemy it takes twenty times as long
+            patiently(raw, statement, line_at)  # as a statement of SQLAlchemy it takes twenty times as long
         files.note()
 
     def do_commit(self, dbapi_connection: Any) -> None:
@@ -170,18 +176,23 @@ _DRIVER = "sqlite.wfe"
 registry.register(_DRIVER, __name__, Transactions.__name__)
 
 
-def patiently(connection: Any, statement: str) -> Any:
-    """The first row of ``statement``, once no other connection is in its way (rule 5)."""
-    began, pause_s = time.monotonic(), _FIRST_S
-    while True:
-        try:
-            return connection.execute(statement).fetchone()
-        except Exception as error:
-            waited_s = time.monotonic() - began
-            if waited_s >= BUSY_TIMEOUT_S or _error_name(error) != "SQLITE_BUSY":
-                raise
-        time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
-        pause_s = next_pause_s(waited_s)
+def patiently(connection: Any, statement: str, line_at: str = "") -> Any:
+    """The first row of ``statement``, once no other connection is in its way (rule 5). ``line_at``: where writers stand in line."""
+    began, is_first = time.monotonic(), False
+    with ExitStack() as line:
+        while True:
+            try:
+                return connection.execute(statement).fetchone()
+            except Exception as error:
+                waited_s = time.monotonic() - began
+                if waited_s >= BUSY_TIMEOUT_S or _error_name(error) != "SQLITE_BUSY":
+                    raise
+            if line_at:
+                is_first = line.enter_context(place_in_line(line_at, LINE_TIMEOUT_S))
+                began, line_at = time.monotonic(), ""
+            else:
+                pause_s = _FIRST_S if is_first else next_pause_s(waited_s)
+                time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
 
 
 def next_pause_s(waited_s: float) -> float:
