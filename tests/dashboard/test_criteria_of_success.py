@@ -77,6 +77,30 @@ def test_sc03_j3_a_template_is_copied_and_edited_as_json_and_its_phases_order_an
     assert [*scene.state(run).attempts] == ["docs", "plan"]
 
 
+def test_a_key_that_the_provider_rejects_is_replaced_on_the_page_of_settings(
+    scene: Scene, visit: Visit, home: Path
+) -> None:
+    with ModelServer(key=KEY, models=["critic"]) as models:
+        shown = visit("/settings")
+        shown.get_by_role("button", name="Add a provider").click()
+        form = shown.get_by_role("form", name="Add a provider")
+        form.get_by_label("Name").fill("desk")
+        form.get_by_label("Address").fill(models.v1)
+        form.get_by_label("Or the key itself").fill("a-key-of-yesterday")
+        form.get_by_role("button", name="Add it").click()
+        signs(shown)
+        row = shown.locator("#providers li").filter(has_text="desk")
+        row.get_by_role("button", name="Test desk").click()
+        expect(row.locator(".state").last).to_contain_text("rejected the key")
+
+        row.get_by_role("button", name="Replace the key of desk").click()
+        row.get_by_label("New key").fill(KEY)
+        row.get_by_role("button", name="Store it").click()
+        signs(shown)
+        expect(row.locator(".state").last).to_contain_text("It lists 1 model")
+        expect(row.get_by_label("New key")).to_have_count(0)
+
+
 @pytest.mark.requirement("S1-SC-04", "S1-J4", "S1-05")
 def test_sc04_j4_a_second_opinion_is_connected_and_disconnected_on_the_page_of_settings(
     scene: Scene, visit: Visit, home: Path

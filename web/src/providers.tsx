@@ -21,6 +21,7 @@ export function Providers({ found, kinds, project, outcomes, busy, test, changed
   changed: () => void;
 }) {
   const [adding, setAdding] = useState(false);
+  const [keyOf, setKeyOf] = useState("");
   const [act, working, refused] = useAct(changed);
   const path = (name: string, what: string) => `/settings/providers/${encodeURIComponent(name)}/${what}`;
   const turn = (each: ProviderSetting) => act(() => ask(path(each.name, "enabled"), { project, enabled: !each.enabled }));
@@ -54,12 +55,18 @@ export function Providers({ found, kinds, project, outcomes, busy, test, changed
                   <button type="button" className="btn slim bare" disabled={working} title={`wfe-mcp providers ${each.enabled ? "disable" : "enable"} ${each.name}`} aria-label={`${each.enabled ? "Switch off" : "Switch on"} ${each.name}`} onClick={() => turn(each)}>
                     {each.enabled ? "Switch off" : "Switch on"}
                   </button>
+                  {takesKeyHere(each) && (
+                    <button type="button" className="btn slim bare" aria-expanded={keyOf === each.name} title={`wfe-mcp providers key ${each.name}`} aria-label={`${each.key_set ? "Replace" : "Give"} the key of ${each.name}`} onClick={() => setKeyOf(keyOf === each.name ? "" : each.name)}>
+                      {each.key_set ? "Replace the key" : "Give a key"}
+                    </button>
+                  )}
                   {each.layer.includes("user") && (
                     <button type="button" className="btn slim bare" disabled={working} title={`wfe-mcp providers remove ${each.name}`} aria-label={`Remove ${each.name}`} onClick={() => remove(each)}>
                       Remove
                     </button>
                   )}
                 </span>
+                {keyOf === each.name && <Key of={each} project={project} done={() => { setKeyOf(""); changed(); test(each.name); }} />}
               </li>
             );
           })}
@@ -68,6 +75,45 @@ export function Providers({ found, kinds, project, outcomes, busy, test, changed
         <p className="soft">No provider is configured. Your own client can do all the work; a second model gives second opinions.</p>
       )}
     </Section>
+  );
+}
+
+/** Whether its key can be changed here: what the project configures is changed there, and a program or a person takes none. */
+const takesKeyHere = (of: ProviderSetting) => /user|built in/.test(of.layer) && !!(of.key_source || /^https?:/.test(of.where));
+
+/** A key in place of the one before, kept where that was kept, or encrypted in the database. */
+function Key({ of, project, done }: { of: ProviderSetting; project: string; done: () => void }) {
+  const [secret, setSecret] = useState("");
+  const [act, busy, refused] = useAct();
+  const keptIn = of.key_source === "keyring" ? "keyring" : "stored";
+  const command = `wfe-mcp providers key ${of.name} --key ${keptIn}`;
+  return (
+    <form
+      className="stack"
+      style={{ flexBasis: "100%" }}
+      aria-label={`The key of ${of.name}`}
+      onSubmit={(event) => {
+        event.preventDefault();
+        act(async () => {
+          await send(`/settings/providers/${encodeURIComponent(of.name)}/key`, { project, secret, kept_in: keptIn });
+          done();
+        });
+      }}
+    >
+      <Field label="New key" hint="typed once, never shown">
+        <input type="password" autoComplete="off" autoFocus required value={secret} onChange={(event) => setSecret(event.target.value)} />
+      </Field>
+      <p className="soft small">
+        {keptIn === "keyring" ? "It is kept in the keyring" : "It is encrypted in the database"}, with your PIN{of.key_source.startsWith("env:") && `, and counts in place of the variable ${of.key_source.slice(4)}`}.
+      </p>
+      <Problem error={refused} />
+      <span className="row wrap">
+        <button className="btn solid" disabled={busy} title={command}>
+          {busy ? "Storing…" : "Store it"}
+        </button>
+        <Cli text={command} />
+      </span>
+    </form>
   );
 }
 
