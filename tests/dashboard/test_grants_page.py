@@ -1,5 +1,6 @@
 """Standing grants on the page: read, signed, used by an agent, and ended."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,11 @@ def test_a_standing_grant_is_read_signed_used_and_ended(play: Play) -> None:
     scene.do(run, "plan")
     assert ask_approval(scene.engine, AGENT, run, "plan").ok
     expect(grants).to_contain_text("1 of 2")
+    play.to(f"/runs/{run}/list/plan")
+    expect(shown.get_by_role("tabpanel", name="Gates")).to_contain_text(
+        re.compile(r"Approved by grant g-1 of \w+, .+ ago: use 1 of 2, given by \w+ at 20\d\d-")
+    )
+    play.to("/settings")
     expect(grants.get_by_role("link", name=run)).to_be_visible()
     grants.get_by_role("button", name="End grant g-1").click()
     play.sign()

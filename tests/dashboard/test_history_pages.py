@@ -5,12 +5,13 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page as Tab_, Route, expect
 
-from tests.dashboard.browser import PIN
+from tests.dashboard.browser import PIN, asked
 from tests.dashboard.chromium import Tab, is_live
 from tests.dashboard.rich import rich
 from tests.dashboard.stage import Stage
-from tests.engine.scene import HUMAN, Scene, phase
+from tests.engine.scene import HUMAN, Scene, approval, phase
 from wfe_mcp.dashboard.serving import Page
+from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.decision_page import link
 from wfe_mcp.engine.history.rollback import rollback, undo
 from wfe_mcp.engine.runs import control
@@ -79,6 +80,15 @@ def test_why_an_attempt_failed_is_shown_once_in_its_lineage(scene: Scene, stage:
     ]
     shown_text = shown.locator(".lineage").inner_text()
     assert shown_text.count("line too long\nNext:") == len(reasons) == 2
+
+
+def test_an_attempt_says_who_decided_on_it(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    asked(scene, run)
+    approvals.decide(scene.engine, HUMAN, run, "plan", comment="as we agreed")
+    shown = visit(f"/runs/{run}/lineage")
+    expect(shown.locator(".lineage")).to_contain_text(f"Approved by {HUMAN.actor}, 0 s ago: as we agreed")
 
 
 def test_a_provider_that_no_role_uses_is_no_failure(scene: Scene, visit: Visit) -> None:

@@ -212,6 +212,7 @@ export interface AttemptLine {
   recovery?: string;
   forced?: boolean;
   feedback?: string[];
+  decisions?: DecisionLine[];
 }
 
 export interface AttemptShown {
@@ -480,6 +481,22 @@ export interface DecisionData {
   shown_sha256?: string;
   present?: PersonHere[];
   handed?: HandedOn | null;
+}
+
+export interface DecisionLine {
+  run?: string;
+  decision: string;
+  at: string;
+  actor: string;
+  channel: string;
+  assurance: string;
+  attempt?: number;
+  comment?: string;
+  phase?: string;
+  reason?: string;
+  sha256?: string;
+  void?: "" | "rejected" | "failed" | "superseded" | "rolled_back";
+  comments?: LineNote[];
 }
 
 export interface DecisionPage {
@@ -1195,6 +1212,13 @@ export interface LeftOut {
   path: string;
   why: string;
   bytes?: number;
+}
+
+export interface LineNote {
+  file: string;
+  line: number;
+  side: string;
+  text: string;
 }
 
 export interface LineageView {

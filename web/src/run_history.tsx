@@ -1,14 +1,14 @@
 // What happened in a run: its events, every attempt, its checkpoints.
 import { useEffect, useMemo, useRef, useState } from "react";
 import { ask, query, useAct, useAsk, useRetry, whenChanged, type Refused } from "./api";
-import type { ActivityView, CheckpointList, CheckpointView, EventList, EventView, LineageView } from "./api_types";
+import type { ActivityView, CheckpointList, CheckpointView, DecisionLine, EventList, EventView, LineageView } from "./api_types";
 import { Icon } from "./icons";
 import { Ask, Choose, Cli, Flag, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { type Back, Foreseen, goBack } from "./rollback";
 import { go, to, useKept } from "./route";
 import { useRole } from "./session";
-import { age, count } from "./words";
+import { age, capital, count } from "./words";
 
 const CHECKPOINTS: Record<string, string> = { start: "Before", completion: "After", manual: "By hand", safety: "Before files were put back" };
 
@@ -109,6 +109,18 @@ export function Events({ run }: { run: string }) {
   );
 }
 
+/** Who decided on an attempt, and when: a person, or a standing grant of theirs. Why one was sent back is the reason of the attempt. */
+export function Decided({ decisions }: { decisions: DecisionLine[] | undefined }) {
+  return (decisions ?? []).map((each, index) => (
+    <p key={index} className="words soft small" style={{ flex: "1 0 100%" }}>
+      {capital(each.decision === "rejected" ? "sent back" : each.decision)} by {each.actor}, <time title={each.at}>{age(each.at)} ago</time>
+      {each.run && ` in run ${each.run}`}
+      {each.void && ", which no longer counts"}
+      {each.comment && `: ${each.comment}`}
+    </p>
+  ));
+}
+
 export function Lineage({ run }: { run: string }) {
   const { data, error } = useAsk<LineageView>(`/runs/${encodeURIComponent(run)}/attempts`, (event) => event.run === run);
   if (error && !data) return <Problem error={error} />;
@@ -136,6 +148,7 @@ export function Lineage({ run }: { run: string }) {
                     </a>
                   ) : null}
                   {attempt.reason && <span className="words soft">{attempt.reason}</span>}
+                  <Decided decisions={attempt.decisions} />
                   {(attempt.feedback ?? []).filter((text) => !data.attempts.some((one) => one.phase === phase && one.attempt < attempt.attempt && one.reason === text)).map((text, index) => (
                     <p key={index} className="said words" style={{ flex: "1 0 100%" }}>
                       {text}

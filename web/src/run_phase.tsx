@@ -8,6 +8,7 @@ import { Cli, Flag, Gates, State, Waiting } from "./parts";
 import { Remedies } from "./remedies";
 import { Parts, Value, type Part } from "./rendered";
 import { to } from "./route";
+import { Decided } from "./run_history";
 import { age, clock, isReported, money, tokens } from "./words";
 
 export function Side({ run, node, data, close }: { run: string; node: GraphNode; data: RunView; close: () => void }) {
@@ -22,6 +23,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
   const lines = useAsk<LineageView>(`/runs/${id}/attempts`, mine);
   const mineNow = (lines.data?.attempts ?? []).filter((attempt) => attempt.phase === node.phase);
   const feedback = (mineNow[mineNow.length - 1]?.feedback ?? []).filter((each) => each !== node.reason);
+  const decisions = mineNow[mineNow.length - 1]?.decisions ?? [];
   const quoted = node.phase.includes("[") ? `'${node.phase}'` : node.phase;
   const command = node.state === "awaiting" ? `wfe-mcp approve ${run} ${quoted}` : `wfe-mcp show ${run} --phase ${quoted}`;
   const stopped = node.state === "failed";
@@ -94,7 +96,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
                 return (
                   <li key={index}>
                     <Gates gates={[gate]} /> <b>{gate.gate}</b> {gate.state} {gate.weakened && <Flag kind="weak">weakened</Flag>} {verdict?.level && <span className="tag">{verdict.level}</span>}
-                    {verdict?.message && <p className="words soft small">{verdict.message}</p>}
+                    {verdict?.message && !decisions.some((one) => one.comment && verdict.message?.endsWith(one.comment)) && <p className="words soft small">{verdict.message}</p>}
                   </li>
                 );
               })}
@@ -102,6 +104,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
           ) : (
             <p className="soft">This phase has no gate: its schema decides.</p>
           ))}
+        {tab === "Gates" && <Decided decisions={decisions} />}
         {tab === "Artifact" &&
           (artifact.error ? (
             <p className="soft">{artifact.error.message}</p>
@@ -161,6 +164,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
               <li key={each.attempt}>
                 <b>Attempt {each.attempt}</b> <State state={each.ended || each.state} /> {each.sha256 && <code>{each.sha256}</code>}
                 {each.reason && <p className="words soft small">{each.reason}</p>}
+                <Decided decisions={each.decisions} />
               </li>
             ))}
           </ol>

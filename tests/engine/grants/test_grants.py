@@ -83,7 +83,11 @@ def test_a_grant_approves_where_its_condition_holds(scene: Scene, person: Person
     with scene.store.read() as tx:
         (event,) = tx.events.of_types(scene.engine.load(tx, run).record.id, "ApprovalGiven")
         (use,) = uses_of(tx, scene.engine.project_id, grant.id)
-    assert (event.payload["grant"], event.payload["comment"], event.channel) == ("g-1", "use 1 of 2", "grant")
+    assert (event.payload["grant"], event.payload["comment"], event.channel) == (
+        "g-1",
+        f"use 1 of 2, given by {scene.human.actor} at 2026-03-01T12:00:00Z",
+        "grant",
+    )
     assert (use.number, use.run, use.phase) == (1, run, "plan")
     assert differences(scene) == []
 
@@ -93,7 +97,7 @@ def test_the_approval_of_a_grant_is_marked_wherever_the_run_is_shown(scene: Scen
     give(scene, person)
     run = begin(scene)
     ask(scene, run)
-    assert "plan: approval gate approved by grant g-1: use 1 of 2" in str(scene.status(run).data)
+    assert "plan: approval gate approved by grant g-1: use 1 of 2, given by" in str(scene.status(run).data)
     assert scene.attempt(run, "plan").verdicts[-1].outcome == "granted"
 
 

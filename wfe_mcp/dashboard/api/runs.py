@@ -321,7 +321,8 @@ def show_timeline(caller: Reads, run: str) -> JSONResponse:
 @router.get("/runs/{run}/attempts", response_model=answer_of(LineageView))
 def list_attempts(caller: Reads, run: str) -> JSONResponse:
     """Every attempt of a run, superseded ones too."""
-    view = lineage_view(overview_of(caller.engine_of(run), run))
+    engine = caller.engine_of(run)
+    view = lineage_view(engine, overview_of(engine, run))
     return view_reply(plural(len(view.attempts), "attempt"), view)
 
 

@@ -167,7 +167,8 @@ def take_use(grant: grants.Grant, shown: str, current: RunChange, path: PhasePat
     at = current.at.isoformat(timespec="seconds")
     use = grants.GrantUse(number, current.run.id, path, attempt.number, attempt.gate, attempt.sha256 or "", shown, at)
     grants.keep_use(tx, project, now, use, SYSTEM, current.at)
-    return {"grant": now.id, "comment": f"use {number} of {now.uses}"}
+    # The log names who it is of; a verdict has this text alone.
+    return {"grant": now.id, "comment": f"use {number} of {now.uses}, given by {now.actor} at {now.given_at[:19]}Z"}
 
 
 def _gate_refused(grant: grants.Grant, gate: GateSpec) -> str:

@@ -13,6 +13,8 @@ from wfe_mcp.engine.statistics.phase_timing import For, PhaseTiming, tasks_of
 from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.calls import UsageRecord
+from wfe_mcp.views.reports.report import decisions_of
+from wfe_mcp.views.runs.requests import DecisionLine
 from wfe_mcp.views.runs.run import loop_progress
 from wfe_mcp.views.runs.usage import tokens_and_cost
 from wfe_mcp.views.runs.verdicts import hidden_end, verdict_word
@@ -104,7 +106,8 @@ class TimelineView:
 class AttemptLine:
     """One attempt. ``restores``: the attempt that a rollback restored as this one; ``feedback``: what it was given.
 
-    ``ended``: how it ended, rejected or failed, where ``state`` is what became of it after that.
+    ``ended``: how it ended, rejected or failed, where ``state`` is what became of it after that. ``decisions``: what was decided
+    on it, by people or a standing grant.
     """
 
     phase: str
@@ -122,6 +125,7 @@ class AttemptLine:
     recovery: str = ""
     forced: bool = False
     feedback: tuple[str, ...] = ()
+    decisions: tuple[DecisionLine, ...] = ()
 
 
 @view_model
@@ -186,9 +190,11 @@ def timeline_view(engine: Engine, overview: Overview) -> TimelineView:
     )
 
 
-def lineage_view(overview: Overview) -> LineageView:
+def lineage_view(engine: Engine, overview: Overview) -> LineageView:
     """Every attempt of a run."""
     state = overview.loaded.state
+    with engine.store.read() as tx:
+        decisions = decisions_of(tx, overview)
     return LineageView(
         attempts=tuple(
             view_of(
@@ -201,6 +207,7 @@ def lineage_view(overview: Overview) -> LineageView:
                 sha256=(attempt.sha256 or "")[:12] if attempt.revision else "",
                 artifact=overview.plan.artifact_name(path) or "",
                 feedback=tuple(feedback.message for feedback in attempt.feedback),
+                decisions=tuple(line for line in decisions if (line.phase, line.attempt) == (path, attempt.number)),
             )
             for path, _ in _paths(overview)
             for attempt in state.attempts.get(path, ())
