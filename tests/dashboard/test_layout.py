@@ -213,6 +213,29 @@ def test_the_menu_of_further_pages_closes_by_a_tap_beside_it_and_by_the_way_back
     expect(further).to_be_hidden()
 
 
+def test_every_page_of_the_navigation_is_in_the_window_of_a_small_phone(scene: Scene, visit: Visit) -> None:
+    for number in range(10):
+        run = scene.start(phase("plan", approval()), inputs={"goal": f"more {number}"})
+        scene.do(run, "plan")
+        asked(scene, run)
+    shown = visit("/inbox", 360)
+    expect(shown.locator(".topbar nav .count")).to_have_text("10 wait for you")
+    assert sides(shown.locator(".more-pages summary"))[2] <= 360
+
+
+def test_a_file_is_marked_as_viewed_wherever_one_is_in_it(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.begin(run, "plan")
+    scene.write("long.py", "".join(f"line_{number} = {number}\n" for number in range(200)))
+    scene.submit(run, "plan")
+    shown = visit(f"/inbox/{asked(scene, run)}", 1280)
+    shown.get_by_text("line_150", exact=False).first.scroll_into_view_if_needed()
+    viewed = shown.get_by_label("Viewed long.py")
+    expect(viewed).to_be_in_viewport()
+    viewed.check()
+    expect(shown.locator(".decide .facts")).to_contain_text("1 of 1 file viewed")
+
+
 def test_the_palette_on_a_phone_has_its_room_for_names(visit: Visit) -> None:
     shown = visit("/inbox", 400)
     shown.keyboard.press("Control+k")
