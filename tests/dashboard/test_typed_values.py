@@ -46,6 +46,12 @@ def test_a_number_with_a_fraction_and_a_list_with_an_empty_line_are_typed(scene:
         assert tx.documents.load(loaded.record.inputs_sha256) == {"share": 0.05, "names": ["ada", "bo"]}
 
 
+def test_what_a_description_names_as_code_is_shown_as_code(open_page: Open) -> None:
+    shown = open_page("/start/quick_fix")
+    hint = shown.locator(".hint").filter(has_text="Globs of test files")
+    expect(hint.locator("code")).to_have_text(["reproduce", "fix"])
+
+
 def test_an_address_with_a_percent_sign_is_a_page(open_page: Open) -> None:
     shown = open_page("/runs/100%")
     expect(shown.get_by_role("main")).to_contain_text("There is no run '100%'.")

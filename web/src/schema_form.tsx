@@ -147,6 +147,9 @@ interface FieldProps {
   folds: boolean | string[];
 }
 
+/** A description; what stands between backticks in it is code. */
+const Coded = ({ text }: { text: string }) => text.split("`").map((part, index) => (index % 2 ? <code key={index}>{part}</code> : part));
+
 function Field(props: FieldProps) {
   const { name, schema, root, path, deep, required, value, set, faults, folds } = props;
   const id = useId();
@@ -159,13 +162,13 @@ function Field(props: FieldProps) {
         <legend>
           {schema.title ?? name} {!required && <span className="hint">optional</span>}
         </legend>
-        {schema.description && <p className="hint">{schema.description}</p>}
+        {schema.description && <p className="hint"><Coded text={schema.description} /></p>}
         <SchemaForm schema={schema} root={root} path={path} deep={deep + 1} folds={folds} values={isObject(value) ? value : {}} change={(next) => set(Object.keys(next).length || required ? next : undefined)} faults={faults} />
       </fieldset>
     );
   if (deep < DEEPEST && kind === "array" && items && kindOf(items) === "object" && items.properties && (value === undefined || Array.isArray(value))) return <Items {...props} items={items} />;
   const example = schema.examples?.[0];
-  const hint = [schema.description?.replaceAll("`", ""), example !== undefined ? `Example: ${spoken(example).replace(/\.$/, "")}.` : "", isSaid(schema.default) ? `Without one: ${spoken(schema.default)}` : ""].filter(Boolean).join(" ");
+  const more = [example !== undefined ? `Example: ${spoken(example).replace(/\.$/, "")}.` : "", isSaid(schema.default) ? `Without one: ${spoken(schema.default)}` : ""].filter(Boolean).join(" ");
   const common = { id, required: required && schema.default === undefined, "aria-describedby": `${id}-hint ${id}-error`, "aria-invalid": faults.length > 0 || undefined };
   return (
     <div className={`field${faults.length ? " bad" : ""}`}>
@@ -197,7 +200,7 @@ function Field(props: FieldProps) {
         <JsonField common={common} value={value} set={set} />
       )}
       <p className="hint" id={`${id}-hint`}>
-        {hint}
+        <Coded text={schema.description ?? ""} /> {more}
       </p>
       {faults.map((fault, index) => (
         <p key={index} className="error" id={index ? undefined : `${id}-error`}>
@@ -217,7 +220,7 @@ function Items({ name, schema, items, root, path, deep, required, value, set, fa
       <legend>
         {schema.title ?? name} {!required && <span className="hint">optional</span>}
       </legend>
-      {schema.description && <p className="hint">{schema.description}</p>}
+      {schema.description && <p className="hint"><Coded text={schema.description} /></p>}
       {rows.map((row, index) => (
         <div key={index} className="nested item">
           <p className="row">
