@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import FilePayload, Locator, Page as Tab_, Route, expect
 
-from tests.dashboard.browser import PIN
+from tests.dashboard.browser import PIN, asked
 from tests.dashboard.stage import Stage
 from tests.dashboard.test_focus import has_focus
 from tests.dashboard.test_navigation import Visit, to, visit
@@ -31,6 +31,21 @@ def sign(shown: Tab_, pin: str = PIN) -> None:
 def task(scene: Scene, title: str = "Sort the roads") -> str:
     values = {"title": title, "body": "By length.", "criteria": ["They are sorted"]}
     return add_item(scene.engine, AGENT, "task", values).id
+
+
+def test_a_decision_whose_answer_is_lost_is_not_said_to_be_none(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    shown = visit(f"/inbox/{asked(scene, run)}")
+    away(shown, "**/approve")
+    shown.get_by_role("button", name="Approve").click()
+    shown.get_by_label("Comment").fill("well done")
+    shown.get_by_label("PIN").fill(PIN)
+    shown.get_by_role("button", name="Sign approval").click()
+    expect(shown.get_by_role("alert")).to_contain_text(
+        "It is not known whether this was decided. The server does not answer."
+    )
+    expect(shown.get_by_label("Comment")).to_have_value("well done")
 
 
 @pytest.mark.parametrize("why", ["lost", "conflict"])

@@ -130,7 +130,7 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
             </span>
             {error && (
               <p className="problem" role="alert">
-                Nothing was decided. {whyRefused(error)} <code className="muted">[{error.code}]</code> {changed.length > 0 && `Changed since then: ${changed.slice(0, 5).join(", ")}. `}
+                {error.code === "lost" ? "It is not known whether this was decided." : "Nothing was decided."} {whyRefused(error)} <code className="muted">[{error.code}]</code> {changed.length > 0 && `Changed since then: ${changed.slice(0, 5).join(", ")}. `}
                 {stale && (
                   <button type="button" className="btn slim" onClick={reload}>
                     Show what is open now
