@@ -236,6 +236,21 @@ def test_a_file_is_marked_as_viewed_wherever_one_is_in_it(scene: Scene, visit: V
     expect(shown.locator(".decide .facts")).to_contain_text("1 of 1 file viewed")
 
 
+def test_forced_colours_leave_what_is_chosen_and_the_bars_of_the_timeline_to_be_seen(
+    scene: Scene, visit: Visit
+) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    shown = visit("/inbox", 1280)
+    shown.emulate_media(forced_colors="active")
+    expect(shown.locator(".inbox a.item[aria-current]")).to_have_css("outline-style", "solid")
+    expect(shown.locator(".topbar nav a[aria-current]")).not_to_have_css("border-bottom-color", "rgb(255, 255, 255)")
+    expect(shown.locator(".topbar nav a", has_text="Board")).to_have_css("border-bottom-color", "rgb(255, 255, 255)")
+    shown.evaluate("(to) => { location.hash = to; }", f"/runs/{run}/timeline")
+    expect(shown.locator(".key .bar").first).not_to_have_css("background-color", "rgb(255, 255, 255)")
+    shown.emulate_media(forced_colors="none")
+
+
 def test_the_palette_on_a_phone_has_its_room_for_names(visit: Visit) -> None:
     shown = visit("/inbox", 400)
     shown.keyboard.press("Control+k")
