@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page as Tab_, expect
+from playwright.sync_api import Locator, Page as Tab_, Route, expect
 
 from tests.dashboard.backlog import filled
 from tests.dashboard.browser import asked
@@ -249,6 +249,18 @@ def test_forced_colours_leave_what_is_chosen_and_the_bars_of_the_timeline_to_be_
     shown.evaluate("(to) => { location.hash = to; }", f"/runs/{run}/timeline")
     expect(shown.locator(".key .bar").first).not_to_have_css("background-color", "rgb(255, 255, 255)")
     shown.emulate_media(forced_colors="none")
+
+
+def test_a_page_that_is_loading_shows_that_it_is(visit: Visit) -> None:
+    shown = visit("/inbox", 1280)
+    held: list[Route] = []
+    shown.route("**/api/v1/runs?*", lambda route: held.append(route))
+    shown.evaluate("() => { location.hash = '/board'; }")
+    bone = shown.get_by_role("status", name="Loading").locator(".bone").first
+    expect(bone).to_be_visible()
+    expect(bone).not_to_have_css("background-color", "rgba(0, 0, 0, 0)")
+    held[0].continue_()
+    expect(shown.get_by_role("heading", name="Board")).to_be_visible()
 
 
 def test_the_palette_on_a_phone_has_its_room_for_names(visit: Visit) -> None:
