@@ -50,6 +50,8 @@ def test_what_a_description_names_as_code_is_shown_as_code(open_page: Open) -> N
     shown = open_page("/start/quick_fix")
     hint = shown.locator(".hint").filter(has_text="Globs of test files")
     expect(hint.locator("code")).to_have_text(["reproduce", "fix"])
+    shown.evaluate("() => { location.hash = '/templates'; }")
+    expect(shown.locator("main code", has_text="subflow")).to_be_visible()
 
 
 def test_an_address_with_a_percent_sign_is_a_page(open_page: Open) -> None:

@@ -2,6 +2,7 @@
 import { useId, useState } from "react";
 import type { Fault } from "./api_types";
 import { Icon } from "./icons";
+import { Coded } from "./parts";
 
 export interface Schema {
   type?: string | string[];
@@ -146,9 +147,6 @@ interface FieldProps {
   faults: Fault[];
   folds: boolean | string[];
 }
-
-/** A description; what stands between backticks in it is code. */
-const Coded = ({ text }: { text: string }) => text.split("`").map((part, index) => (index % 2 ? <code key={index}>{part}</code> : part));
 
 function Field(props: FieldProps) {
   const { name, schema, root, path, deep, required, value, set, faults, folds } = props;

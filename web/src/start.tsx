@@ -3,7 +3,7 @@ import { query, useAct, useAsk } from "./api";
 import type { TemplateList } from "./api_types";
 import { forget, useDraft } from "./draft";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Field, NotThere, Problem, Waiting } from "./parts";
+import { Cli, Coded, Field, NotThere, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { leave, to } from "./route";
 import { useRole } from "./session";
@@ -59,7 +59,7 @@ export function Start({ template, started }: { template: string; started: () => 
                       <b>{line.title}</b> {line.default && <span className="tag" title="Starts where no template is named">default</span>}
                     </span>
                     <span className="muted code">{line.name}</span>
-                    <small>{line.description}</small>
+                    <small><Coded text={line.description ?? ""} /></small>
                   </a>
                 </li>
               ))}
@@ -73,7 +73,7 @@ export function Start({ template, started }: { template: string; started: () => 
     <>
       <h1>Start: {chosen?.title ?? template}</h1>
       <p className="soft">
-        {chosen?.description} <a href={to("templates", template)}>Show the template</a>, or <a href="#/start">choose another one</a>.
+        <Coded text={chosen?.description ?? ""} /> <a href={to("templates", template)}>Show the template</a>, or <a href="#/start">choose another one</a>.
       </p>
       <Problem error={refused} />
       {refused?.code === "needs_trust" && <TrustIt name={template} project={project} done={() => undefined} />}

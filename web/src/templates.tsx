@@ -4,7 +4,7 @@ import { query, useAct, useAsk } from "./api";
 import type { TemplateList } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { useLines } from "./keys";
-import { Cli, PageHead, Problem, Waiting } from "./parts";
+import { Cli, Coded, PageHead, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { useRole } from "./session";
@@ -65,7 +65,7 @@ export function Templates({ name, view }: { name: string; view: string }) {
                   </td>
                   <td>
                     {line.title}
-                    <p className="muted small">{line.description}</p>
+                    <p className="muted small"><Coded text={line.description ?? ""} /></p>
                   </td>
                   <td data-label="Version" className="num">{line.version}</td>
                   <td data-label="From" className="nowrap">{line.source || "wfe-mcp"}</td>
