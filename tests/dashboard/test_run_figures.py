@@ -78,6 +78,31 @@ def test_a_run_shows_what_it_was_given_whole_and_folds_what_is_long(scene: Scene
     expect(given.get_by_text("step 39")).to_be_visible()
 
 
+def test_a_phase_that_a_person_does_waits_for_them_wherever_it_is_shown(stage: Stage, visit: Visit) -> None:
+    shown = visit(f"/runs/{stage.human}/graph")
+    expect(shown.locator(".turn")).to_contain_text("You: fill in choose")
+    expect(shown.locator(".flow .node", has_text="choose")).to_contain_text("waiting for you")
+    expect(shown.get_by_label("Phases at work")).to_contain_text("waiting for you")
+    expect(shown.locator(".figures")).to_contain_text("waiting for you")
+    expect(shown.locator(".figures")).not_to_contain_text("waiting for you 0 s")
+    shown.evaluate("(to) => { location.hash = to; }", f"/runs/{stage.human}/list/choose")
+    expect(shown.locator("tbody tr", has_text="choose").first).to_contain_text("waiting for you")
+    expect(shown.get_by_label("Phase choose")).to_contain_text("waiting for you")
+
+
+def test_a_loop_over_one_item_counts_one_item(scene: Scene, visit: Visit) -> None:
+    walk = {
+        "id": "walk",
+        "kind": "loop",
+        "for_each": {"in": "${inputs.names}", "as": "name"},
+        "phases": [phase("draft")],
+    }
+    names = {"type": "object", "properties": {"names": {"type": "array", "items": {"type": "string"}}}}
+    run = scene.start(walk, schema=names, inputs={"names": ["ada"]})
+    shown = visit(f"/runs/{run}/list")
+    expect(shown.locator("tbody tr", has_text="walk").first.locator(".state")).to_have_text("running, 0 of 1 item")
+
+
 def test_two_gates_of_a_kind_have_each_its_own_verdict(scene: Scene, visit: Visit) -> None:
     run = scene.start(
         phase("plan", *({**expr("${1 == 1}"), "rule": f"{name} rule"} for name in ("First", "Second")), approval())

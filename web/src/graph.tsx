@@ -13,11 +13,17 @@ export interface GraphNode extends NodeView {
   about?: string;
 }
 
+/** Whether a person does the phase, and nothing else is waited for. */
+export const isTask = (node: GraphNode): boolean => node.kind === "human" && node.state === "ready";
+
+/** The state as it is shown: a phase that a person does waits for them once it is ready. */
+export const stateOf = (node: GraphNode): string => (isTask(node) ? "awaiting" : node.state);
+
 export const subline = (node: GraphNode): string =>
   node.about ??
   [
-    node.held ? `waiting for ${person()} to let it go on` : node.left ? "its worker is gone" : stateWord(node.state),
-    node.items ? `${node.items.replace("/", " of ")} items` : "",
+    node.held ? `waiting for ${person()} to let it go on` : node.left ? "its worker is gone" : stateWord(stateOf(node)),
+    node.items ? `${node.items.replace("/", " of ")} ${node.items.endsWith("/1") ? "item" : "items"}` : "",
     node.working_s && !["pending", "ready"].includes(node.state) ? (node.state === "awaiting" ? `after ${span(node.working_s)} of work` : span(node.working_s)) : "",
     node.attempt > 1 ? `attempt ${node.attempt}` : "",
   ]
@@ -28,7 +34,7 @@ type PhaseNode = Node<{ node: GraphNode; direction: Direction; connects: boolean
 
 const Phase = memo(function Phase({ data, selected }: NodeProps<PhaseNode>) {
   const { node, direction, connects, box } = data;
-  const shown = node.about === undefined ? look(node.left ? "ready" : node.state) : "plain";
+  const shown = node.about === undefined ? look(node.left ? "ready" : stateOf(node)) : "plain";
   const [target, source] = direction === "down" ? [Position.Top, Position.Bottom] : [Position.Left, Position.Right];
   return (
     <div className={`node ${box ? "box " : ""}${shown}${node.weakened || node.forced ? " weak" : ""}`} aria-current={selected || undefined}>

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "react";
 import { useAct, useAsk, useMoments } from "./api";
 import type { ActivityView, GraphView, RunView, TimelineView } from "./api_types";
-import { Graph, subline, type GraphNode } from "./graph";
+import { Graph, isTask, stateOf, subline, type GraphNode } from "./graph";
 import { Icon } from "./icons";
 import { useKeys } from "./keys";
 import { useCommands } from "./palette";
@@ -35,8 +35,6 @@ function Places({ run, nodes }: { run: string; nodes: GraphNode[] }) {
     </span>
   ));
 }
-
-const isTask = (node: GraphNode): boolean => node.kind === "human" && node.state === "ready";
 
 const WHO: Record<string, string> = { agent: "waiting for the agent", job: "the server works", reviewer: "a reviewer works", none: "" };
 
@@ -314,7 +312,7 @@ function List({ nodes, chosen, address }: { nodes: GraphNode[]; chosen: string; 
             </a>
           </td>
           <td data-label="State">
-            <State state={node.state}>{subline(node)}</State> {(node.weakened || node.forced) && <Flag kind="weak">{node.forced ? "forced" : "weakened"}</Flag>}
+            <State state={stateOf(node)}>{subline(node)}</State> {(node.weakened || node.forced) && <Flag kind="weak">{node.forced ? "forced" : "weakened"}</Flag>}
           </td>
           <td data-label="Gates">
             <Gates gates={node.gates} />
@@ -353,8 +351,8 @@ function Legend({ run, nodes, open }: { run: string; nodes: GraphNode[]; open: (
         {shown.slice(0, 14).map((each) => (
           <li key={each.phase}>
             <button type="button" onClick={() => open(each.phase)}>
-              <span className={`s-${look(each.state) === "pending" ? "skipped" : look(each.state)}`}>
-                <Icon name={look(each.state)} />
+              <span className={`s-${look(stateOf(each)) === "pending" ? "skipped" : look(stateOf(each))}`}>
+                <Icon name={look(stateOf(each))} />
               </span>
               <span>{each.phase}</span>
               <Gates gates={each.gates} />

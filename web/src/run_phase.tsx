@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { query, useAsk, useToolNews, useWritten } from "./api";
 import type { ActivityView, ArtifactPage, EvidenceList, LineageView, RunView, ToolCallList } from "./api_types";
-import { subline, type GraphNode } from "./graph";
+import { stateOf, subline, type GraphNode } from "./graph";
 import { Icon } from "./icons";
 import { Cli, Flag, Gates, State, Waiting } from "./parts";
 import { Remedies } from "./remedies";
@@ -31,7 +31,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
   return (
     <aside className="panel side" aria-label={`Phase ${node.phase}`}>
       <header>
-        <State state={node.state}>{""}</State>
+        <State state={stateOf(node)}>{""}</State>
         <b className="code grow">{node.phase}</b>
         <button type="button" className="btn bare icon-only slim" aria-label="Close" onClick={close}>
           <Icon name="x" />
@@ -41,7 +41,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
         <dl className="kv tight">
           <dt>State</dt>
           <dd>
-            <State state={node.state}>{subline(node)}</State>
+            <State state={stateOf(node)}>{subline(node)}</State>
           </dd>
           {(node.weakened || node.forced) && (
             <>

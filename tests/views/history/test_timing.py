@@ -226,3 +226,8 @@ def test_a_phase_that_a_person_does_waits_for_them() -> None:
 def test_the_90th_percentile_is_what_nine_of_ten_do_not_exceed() -> None:
     assert spread(dict.fromkeys(range(1, 11), 1), 55) == Spread(tasks=10, total_s=55, median_s=5.5, p90_s=9)
     assert spread({7: 1}, 7) == Spread(tasks=1, total_s=7, median_s=7, p90_s=7)
+
+
+def test_what_a_person_does_waits_for_them_before_they_have_begun() -> None:
+    (task,) = log((0, "form PhaseReady"), until=60)
+    assert (task.seconds, task.tries) == ({"human": 60}, {1: "open"})

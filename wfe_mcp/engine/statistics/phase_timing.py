@@ -182,7 +182,7 @@ class _TimingReader:
             return  # what says nothing of time: a refused draft is work like any other
         self._latest = path
         clock = self._clock(path)
-        if type_ in _BEGIN:
+        if type_ in _BEGIN or (type_ == "PhaseReady" and _worker(phase) == "human"):
             clock.task.tries.setdefault(number, "open")
         if type_ in _OUTCOMES and clock.task.tries.get(number) == "open":  # what was forced stays so
             clock.task.tries[number] = _OUTCOMES[type_]
