@@ -36,7 +36,7 @@ writeFileSync(
 <style>${style}</style>
 </head>
 <body>
-<div id="root"><main><h1>wfe</h1><p>This page needs JavaScript. <a href="/">The plain page</a> decides without it.</p></main></div>
+<div id="root"><main><h1>wfe</h1><p>Loading. Without JavaScript, decide on <a href="/">the plain page</a>.</p></main></div>
 <script>${script}</script>
 </body>
 </html>

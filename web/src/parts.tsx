@@ -223,10 +223,10 @@ export function Choose({ label, all, names, says, now, choose }: { label: string
   );
 }
 
-/** A field of a form with its label above it. */
 /** A description; what stands between backticks in it is code. */
 export const Coded = ({ text }: { text: string }) => text.split("`").map((part, index) => (index % 2 ? <code key={index}>{part}</code> : part));
 
+/** A field of a form with its label above it. */
 export function Field({ label, hint, children }: { label?: string; hint?: string | false; children: ReactNode }) {
   return (
     <label className="field">
