@@ -158,7 +158,7 @@ class _Play:
         self.stage.agent(f"writes {TEST_NAME} into tests/test_slug.py, then submit_artifact reproduce")
         answer = _ok(agent.call("submit_artifact", run=self.run, phase="reproduce", artifact=proof))
         if answer["state"] == "gating":  # on a slow machine the call answers before the tests have ended
-            answer = self._judged(agent, 0)[0]
+            answer = self._wait_for_gates(agent, 0)[0]
         _expect(answer["state"] == "completed", answer)
         self.stage.server(answer, *_evidence(answer))
 
@@ -212,7 +212,7 @@ class _Play:
             self._end(agent)
 
     def _continue(self, agent: StdioClient) -> None:
-        answer, calls = self._judged(agent, 1)
+        answer, calls = self._wait_for_gates(agent, 1)
         _expect(answer.get("waiting_on") == "human", answer)
         self.stage.agent("status wait_s=45")
         self.stage.server(answer, *_evidence(answer))
@@ -220,7 +220,7 @@ class _Play:
         tests = ", the orphaned tests were ended and ran again" if self.orphaned else ""
         self.stage.narrate(f"{how}: the submission was stored{tests}.", "quiet")
 
-    def _judged(self, agent: StdioClient, phase: int) -> tuple[Answer, int]:
+    def _wait_for_gates(self, agent: StdioClient, phase: int) -> tuple[Answer, int]:
         """What ``status`` answers when no job of the run waits any more, with the state and facts of a phase; and its calls."""
         answer, calls = _ok(agent.call("status", run=self.run, wait_s=45)), 1
         while answer.get("waiting_on") in {"job", "reviewer"} and calls < 8:
