@@ -33,7 +33,8 @@ def comes_back(root: Path, repo: Git) -> None:
 def committed(root: Path, repo: Git) -> None:
     """Commit everything, with files so old that git trusts what its index says of them."""
     for path in files_of(root):
-        os.utime(root / os.fsdecode(path), (1_000_000_000, 1_000_000_000), follow_symlinks=False)
+        follows = os.utime not in os.supports_follow_symlinks  # Windows cannot do otherwise
+        os.utime(root / os.fsdecode(path), (1_000_000_000, 1_000_000_000), follow_symlinks=follows)
     repo("add", "-A")
     repo("commit", "-q", "-m", "converted")
     assert repo("status", "--porcelain") == ""  # to git, nothing differs
