@@ -309,7 +309,7 @@ class Worker:
             reason, after_s, observation.code = str(later), later.after_s, "retry"
             return lambda: endings.fail(job, reason, after_s)
         except Refused as refused:
-            reason, for_good, observation.code = str(refused), refused.code != "unavailable", refused.code
+            reason, for_good, observation.code = refused.text, refused.code != "unavailable", refused.code
             if refused.code in _UNREADABLE and _is_overtaken(context.store):
                 return lambda: endings.left_to_newer(job, reason)
             return lambda: endings.fail(job, reason, for_good=for_good)

@@ -258,7 +258,9 @@ def test_a_receiver_says_when_to_try_again_and_when_never(scene: Scene) -> None:
         scene.clock.advance(hours=1)
         scene.work()
 
-    assert states(scene) == ["failed"]
+    (over,) = listed(scene)
+    assert over.state == "failed"
+    assert over.error.endswith(f": wfe-mcp webhook redeliver {over.job}")  # people read it: no code
     assert retry_after_s("Sun, 01 Mar 2026 12:00:10 GMT", datetime(2026, 3, 1, 12, tzinfo=UTC)) == 10
     assert retry_after_s("soon", scene.clock()) == 0
     assert retry_after_s("Sun, 01 Mar 99999999999999999999 12:00:10 GMT", scene.clock()) == 0

@@ -110,7 +110,8 @@ def next_task(engine: Engine, token: Token, claim: Claim) -> Task | None:
             if (outage := outages.outage_of(fault)) is not None:
                 endings.complete(job, outages.outcome_of(engine, job, outage))
             else:
-                endings.fail(job, str(fault), for_good=isinstance(fault, Refused) and fault.code != "unavailable")
+                reason = fault.text if isinstance(fault, Refused) else str(fault)
+                endings.fail(job, reason, for_good=isinstance(fault, Refused) and fault.code != "unavailable")
         except Exception as fault:
             log.exception("job %s could not be given to a runner", job.id)
             endings.fail(job, f"{type(fault).__name__}: {fault}")
