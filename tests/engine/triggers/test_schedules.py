@@ -155,6 +155,16 @@ def test_what_an_agent_may_not_start_no_schedule_starts_and_why_is_said(scene: S
     assert "The last run did not start" in schedules(scene.engine)[0].fault
 
 
+def test_what_stopped_the_last_run_is_said_for_people(scene: Scene) -> None:
+    configure(scene, f"{NIGHTLY}inputs = {{ goal = 3 }}")
+    tend(scene)
+    scene.clock.advance(hours=15)
+    tend(scene)
+    (night,) = schedules(scene.engine)
+    assert night.fault.startswith("The last run did not start: Invalid inputs for template 'drill'")
+    assert night.fault.endswith("Fix the listed inputs and start the run again.")
+
+
 def test_a_time_is_skipped_by_cancelling_its_job(scene: Scene) -> None:
     configure(scene, NIGHTLY)
     plan(scene.engine)

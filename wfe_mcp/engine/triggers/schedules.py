@@ -12,6 +12,7 @@ Rules:
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from wfe_mcp.core.readers import for_person
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.engine.triggers.starting import start, template_fault
@@ -101,7 +102,7 @@ def _schedule(engine: Engine, name: str, schedule: ScheduleSettings, jobs: list[
     last = max(over, key=_time, default=None)
     fault = template_fault(engine, schedule)
     if last is not None and last.status is JobStatus.FAILED:
-        fault = fault or f"The last run did not start: {last.error}"
+        fault = fault or f"The last run did not start: {for_person(last.error or '')}"
     waiting = [at for job in own if job.status in _OPEN and schedule.next((at := _time(job)) - _SECOND) == at]
     return Schedule(
         name,
