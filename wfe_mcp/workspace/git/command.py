@@ -209,7 +209,7 @@ def require_repository(root: Path) -> Repository:
         raise Refused(
             "unavailable",
             f"'{root}' is not in a git work tree, or git is not installed.",
-            "Run `git init` there (or install git), or use a template without git gates.",
+            "Run `git init` there, or install git.",
         )
     return repo
 
