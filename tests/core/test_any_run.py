@@ -13,7 +13,7 @@ from tests.core.test_flows import SYSTEM
 from tests.examples import examples
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, By, RunStatus
+from wfe_mcp.core.model import Assurance, AttemptStatus, By, RunStatus
 from wfe_mcp.core.moves import legal_moves, refusal
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
@@ -238,6 +238,8 @@ def test_a_refusal_names_the_state_as_the_caller_sees_it():
     scene.give(scene.command(c.Pause, by=HUMAN))
     assert scene.refused(scene.command(c.Wake, "build", SYSTEM)).hint == ""
     assert scene.refused(scene.command(c.Pause)).message == "You cannot pause while the run is paused."
+    typed = scene.refused(scene.command(c.Pause, by=replace(HUMAN, assurance=Assurance.AGENT)))
+    assert typed.hint.endswith(", resume, auto, cancel."), "a person gives their PIN for it"
     scene.give(scene.command(c.Cancel, by=HUMAN))
     ended = scene.refused(scene.command(c.Approve, "plan", sha256="a"))
     assert (ended.message, ended.hint) == ("You cannot approve: the run is cancelled.", "Start a new run.")

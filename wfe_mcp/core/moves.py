@@ -150,8 +150,10 @@ def _run_refusal(state: RunState, command: c.Command, name: str) -> Refused:
     if state.is_over and state.status is not RunStatus.CANCELLED:
         named = command.phase if isinstance(command, c.PhaseCommand) else ""
         return illegal(message, f"Only the user can reopen this run: wfe-mcp retry RUN {_to_reopen(state, named)}")
-    legal = legal_moves(state, command.by, command.at)
-    return illegal(message, _possible(legal, command.by) or "Start a new run.")
+    by = command.by
+    asked_for_pin = caller(by) == "agent" and by.channel not in PROGRAMS
+    legal = legal_moves(state, USER if asked_for_pin else by, command.at)
+    return illegal(message, _possible(legal, by) or "Start a new run.")
 
 
 def _to_reopen(state: RunState, named: str) -> str:
