@@ -23,6 +23,12 @@ def test_the_workflow_pins_its_actions_and_reads_only(cli: Terminal) -> None:
     assert "secrets." not in text
 
 
+def test_where_no_repository_is_yet_that_comes_first(cli: Terminal) -> None:
+    assert cli("ci", "github").out.splitlines()[1] == "  Here is no git repository yet: git init"
+    git(cli.root, "init", "-q", "-b", "main")
+    assert "git init" not in cli("ci", "github").out
+
+
 def branches_of_job(cli: Terminal, *words: str) -> list[str]:
     assert cli("ci", "github", *words).code == 0
     made = yaml.safe_load((cli.root / WORKFLOW).read_text())

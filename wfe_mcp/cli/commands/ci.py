@@ -47,14 +47,16 @@ def ci(invocation: Invocation, forge: Forge, branch: Branch = "") -> None:
         )
     if before is None:
         write_atomic(root, file.path, file.text)
+    first = () if invocation.engine.project.is_git else ("Here is no git repository yet: git init",)
+    after = [*first, *file.after]
     summary = f"Wrote {file.path}" if before is None else f"{file.path} is as it should be"
 
     def show(screen: Screen) -> None:
         screen.line(summary, "green")
-        for line in file.after:
+        for line in after:
             screen.line(f"  {line}")
 
-    invocation.answer(summary, show, data={"file": file.path, "written": before is None, "after": list(file.after)})
+    invocation.answer(summary, show, data={"file": file.path, "written": before is None, "after": after})
 
 
 def _base(invocation: Invocation) -> str:
