@@ -41,13 +41,14 @@ def test_a_grant_is_ended_with_the_pin(cli: Terminal) -> None:
     assert cli("grant", "end", "g-1").code == 1
     assert cli("grant", "end", "g-1", pin=PIN).out == "Grant g-1 is ended.\n"
     assert cli.json("grant", "show", "g-1").data["state"] == "ended"
-    again = cli("grant", "end", "g-1", pin=PIN)
+    again = cli("grant", "end", "g-1")  # no PIN is asked for it
     assert again.code == 1
     assert "was ended at" in again.err
 
 
 def test_an_unknown_grant_template_or_phase_names_what_there_is(cli: Terminal) -> None:
     assert "wfe-mcp grant list" in cli("grant", "show", "g-1").err
+    assert "wfe-mcp grant list" in cli("grant", "end", "g-1").err  # no PIN is asked for it
     assert "Did you mean 'send'?" in cli("grant", "add", "letter", "sent", "--when", WHEN, pin=PIN).err
     assert "Did you mean 'letter'?" in cli("grant", "add", "leter", "send", "--when", WHEN, pin=PIN).err
     assert "is no condition" in cli("grant", "add", "letter", "send", "--when", "true", pin=PIN).err

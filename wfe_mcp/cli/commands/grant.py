@@ -91,8 +91,11 @@ def show(invocation: Invocation, id_: Id) -> None:
 
 def end(invocation: Invocation, id_: Id, pin_fd: PinFd = None) -> None:
     """End a grant now, with your PIN. What it approved stays approved."""
-    from wfe_mcp.engine.grants.grants import end_grant
+    from wfe_mcp.engine.grants.grants import end_grant, grant_to_end
 
+    engine = invocation.engine
+    with engine.store.read() as tx:
+        grant_to_end(tx, engine.project_id, id_)  # no PIN for what is refused
     by = invocation.person(pin_fd, f"end grant {id_}")
-    ended = end_grant(invocation.engine, by, id_)
+    ended = end_grant(engine, by, id_)
     invocation.answer(f"Grant {id_} is ended.", data={"id": id_, "ended_at": ended.ended_at})

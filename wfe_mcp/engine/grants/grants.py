@@ -105,12 +105,18 @@ def end_grant(engine: Engine, by: By, id_: str) -> Grant:
     now = engine.clock()
     with engine.store.tx() as tx:
         tx.secrets.alone("settings")
-        grant = grant_named(tx, engine.project_id, id_)
-        if grant.ended_at:
-            raise Refused("conflict", f"Grant {id_} was ended at {grant.ended_at}.", "Nothing changed.")
+        grant = grant_to_end(tx, engine.project_id, id_)
         ended = replace(grant, ended_at=now.isoformat(timespec="seconds"))
         tx.secrets.set(_row(engine.project_id, id_), canonical_json(asdict(ended)), by, now)
     return ended
+
+
+def grant_to_end(tx: Tx, project_id: str, id_: str) -> Grant:
+    """The grant with this id. Refuses an unknown or ended one."""
+    grant = grant_named(tx, project_id, id_)
+    if grant.ended_at:
+        raise Refused("conflict", f"Grant {id_} was ended at {grant.ended_at}.", "Nothing changed.")
+    return grant
 
 
 def grants_of(tx: Tx, project_id: str) -> list[Grant]:
