@@ -53,6 +53,13 @@ def test_a_given_pin_is_checked_before_the_page_opens(cli: Terminal, page: Page)
     assert cli.json("approvers", "add", "laptop", "--no-browser", pin=PIN).code == 0
 
 
+def test_a_key_that_cannot_be_pinned_is_refused_before_the_pin_is_asked(cli: Terminal) -> None:
+    assert cli.json("approvers", "add", "ada", "--key", "none of 43 characters").refusal == "bad_argument"
+    added = cli.json("approvers", "add", "ada", "--key", "mine", pin=PIN).data
+    for key in ("mine", added["public_key"]):
+        assert cli.json("approvers", "add", "bob", "--key", key).refusal == "conflict"
+
+
 def test_list_says_who_let_each_key_in(cli: Terminal, page: Page) -> None:
     assert "0 keys" in cli("approvers", "list").out
     pinned(cli, page, "laptop", "phone")

@@ -62,7 +62,7 @@ def test_a_fact_needs_the_person_one_line_and_something_to_undo(cli: Terminal) -
     assert cli.json("config", "fact", "language", "Go", "--remove", pin=PIN).refusal == "bad_argument"
     assert cli.json("config", "fact", "language", "a\nb", pin=PIN).refusal == "bad_argument"
     assert cli.json("config", "fact", "language", "x" * 301, pin=PIN).refusal == "bad_argument"
-    gone = cli.json("config", "fact", "database", "--remove", pin=PIN)
+    gone = cli.json("config", "fact", "database", "--remove")  # no PIN is asked for it
     assert (gone.refusal, "no correction of 'database'" in gone.document["error"]["message"]) == ("bad_argument", True)
     assert (cli.root / CONFIG).read_bytes() == before
 

@@ -1,6 +1,6 @@
 """``wfe-mcp approvers``: list, add and remove the keys that may sign in a project."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,10 @@ from wfe_mcp.cli.terminal.options import NoBrowser, PinFd
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.approvals.approvers import ApproverKey
+    from wfe_mcp.engine.kernel.engine import Engine
 
 APPROVERS = ".wfe/approvers.json"
 
@@ -126,22 +130,30 @@ def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pi
 
 
 def _add_person(invocation: Invocation, name: str, key: str, pin_fd: int | None) -> None:
-    from wfe_mcp.engine.approvals.approvers import approvers_here, pin_person
-    from wfe_mcp.engine.approvals.pin import own_key, person_key
+    from wfe_mcp.engine.approvals.approvers import pin_person
+    from wfe_mcp.engine.approvals.pin import own_key
 
     engine = invocation.engine
-    pinned = approvers_here(engine.root).keys
+    if key != "mine" or own_key(engine) is not None:
+        _key_to_pin(engine, name, key)  # no PIN for what is refused
     by = invocation.person(pin_fd, f"pin the key {name!r}")
-    mine = own_key(engine)
-    assert mine is not None, "it has just been unlocked"
-    added = person_key(name, mine.public_key if key == "mine" else key)
+    added = _key_to_pin(engine, name, key)
+    pin_person(engine, by, added)
+    summary = f"Pinned the key {added.id} as {name!r}; commit {APPROVERS}"
+    invocation.answer(summary, data={"id": added.id, "public_key": added.public_key})
+
+
+def _key_to_pin(engine: "Engine", name: str, key: str) -> "ApproverKey":
+    from wfe_mcp.engine.approvals.approvers import approvers_here
+    from wfe_mcp.engine.approvals.pin import own_key, person_key
+
+    mine, pinned = own_key(engine), approvers_here(engine.root).keys
+    added = person_key(name, mine.public_key if mine is not None and key == "mine" else key)
     if added.id in pinned:
         raise Refused(
             "conflict", f"This key is pinned already, as {pinned[added.id].name!r}.", "wfe-mcp approvers list"
         )
-    pin_person(engine, by, added)
-    summary = f"Pinned the key {added.id} as {name!r}; commit {APPROVERS}"
-    invocation.answer(summary, data={"id": added.id, "public_key": added.public_key})
+    return added
 
 
 def _open(invocation: Invocation, name: str, no_browser: bool, pin_fd: int | None, what: str) -> None:

@@ -14,7 +14,7 @@ from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
-from wfe_mcp.engine.runs.facts import correct_check, correct_fact
+from wfe_mcp.engine.runs.facts import correct_check, correct_fact, refuse_correction
 from wfe_mcp.engine.runs.policy import ANY, Policy, change_policy, plan_policy_change, policy_written
 from wfe_mcp.views.values.model import plain
 from wfe_mcp.workspace.system.location import user_config_file
@@ -102,8 +102,9 @@ def fact(
             "Name the value that holds, or --remove to undo the correction.",
             f"wfe-mcp config fact {name!r} VALUE",
         )
-    engine = invocation.engine
-    correct_fact(engine, invocation.person(pin_fd, "correct a fact"), name, None if remove else value)
+    engine, holding = invocation.engine, None if remove else value
+    refuse_correction(engine, name, holding)  # no PIN for it
+    correct_fact(engine, invocation.person(pin_fd, "correct a fact"), name, holding)
     view = project_view(engine)
     holds = next((known_fact.value for known_fact in view.facts if known_fact.name == name), "not known")
     invocation.answer(f"{name}: {holds}{' (as found)' if remove else ' (yours)'}", view=view)

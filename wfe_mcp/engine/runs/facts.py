@@ -15,6 +15,8 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.engine.runs.policy import edit_policy_file, settings_written, write_trusted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.workspace.discovery.findings import ProjectFinding
@@ -66,6 +68,13 @@ def correct_fact(engine: Engine, by: By, name: str, value: str | None) -> None:
         raise Refused(
             "needs_human", "Only a person corrects a fact.", "Ask the user to run: wfe-mcp config fact NAME VALUE"
         )
+    own = refuse_correction(engine, name, value)
+    if own.get(name) != value:
+        write_trusted(engine, by, edit_policy_file(engine, ("facts", name, own.get(name), value)))
+
+
+def refuse_correction(engine: Engine, name: str, value: str | None) -> Mapping[str, str]:
+    """Refuse what ``correct_fact`` refuses of anyone: no single line, too long, nothing to undo. Else the corrections there are."""
     for what, text, most in (("name", name, MOST_NAME), ("value", value, MOST_VALUE)):
         if text is not None and not (text.strip() and text.isprintable() and len(text) <= most):
             raise Refused(
@@ -77,8 +86,7 @@ def correct_fact(engine: Engine, by: By, name: str, value: str | None) -> None:
     if value is None and name not in own:
         hint = nearest_hint(name, own, "List them: wfe-mcp project show")
         raise Refused("bad_argument", f"There is no correction of {name!r} in .wfe/config.toml.", hint)
-    if own.get(name) != value:
-        write_trusted(engine, by, edit_policy_file(engine, ("facts", name, own.get(name), value)))
+    return own
 
 
 def correct_check(engine: Engine, by: By, name: str, command: str) -> tuple[str, ...]:
