@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.cli.agent import agent
 from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Terminal, phase, template
 from wfe_mcp.core.model import By
@@ -222,3 +223,16 @@ def test_the_inputs_of_a_run_are_listed_and_read_whole(cli: Terminal) -> None:
     assert whole in cli("show", run, "--full").out
     assert cli.json("artifact", "show", run, "inputs").data["content"] == {"why": why, "depth": 2}
     assert cli("artifact", "show", run, "inputs", "--pointer", "/why").out == f"{why}\n"
+
+
+@pytest.mark.usefixtures("in_git")
+def test_an_undo_of_the_start_of_a_phase_has_the_files_that_the_start_saved(cli: Terminal) -> None:
+    run = cli.start("letter")
+    (cli.root / "kept.txt").write_text("as it was\n")
+    started = agent(cli, "start_phase", run=run, phase="draft")
+    assert started["ok"], started
+    (cli.root / "kept.txt").write_text("changed by the agent\n")
+    cli.json("checkpoint", run)
+    assert "; the files stay as they are" not in cli("undo", run, "--files", "--dry-run").out
+    assert cli("undo", run, "--files", pin=PIN).code == 0
+    assert (cli.root / "kept.txt").read_text() == "as it was\n"

@@ -181,7 +181,7 @@ def _step_aim(tx: Tx, loaded: LoadedRun, kind: TakesBack, *, files: bool) -> rec
     log = recovery.log_of(tx, loaded.record.id)
     step = _STEPS[kind](log)
     event = step.what.event
-    commit = event.safety if isinstance(event, e.RolledBack) else _files_at(log, step.to) if files else None
+    commit = event.safety if isinstance(event, e.RolledBack) else _files_before(log, step) if files else None
     note = "" if commit else "the files stay as they are"
     command = f"wfe-mcp {kind} {loaded.record.id}{' --files' if files else ''}"
     return recovery.Aim(step.to, kind, commit, note, _name_step(log, step, kind), command)
@@ -248,10 +248,14 @@ def _start_of(tx: Tx, loaded: LoadedRun, path: PhasePath) -> int:
     return next((seq for seq in taken if seq > first), first)
 
 
-def _files_at(log: Sequence[LogEntry], to: int) -> str | None:
-    """The files of the newest checkpoint up to event ``to``."""
-    takens = (entry.event for entry in reversed(log[:to]) if isinstance(entry.event, e.CheckpointTaken))
-    return next((event.commit for event in takens if event.commit), None)
+def _files_before(log: Sequence[LogEntry], step: steps_back.UndoStep) -> str | None:
+    """The files before ``step``: where it starts a phase those that its start saved, else those of the newest checkpoint up to it."""
+    start, earlier = step.what.event, reversed(log[: step.to])
+    of_start = ("start", start.phase, start.attempt) if isinstance(start, e.PhaseStarted) else None
+    taken = [entry.event for entry in log[step.to :] if isinstance(entry.event, e.CheckpointTaken)]
+    own = (event for event in taken if (event.why, event.phase, event.attempt) == of_start)
+    before = (entry.event for entry in earlier if isinstance(entry.event, e.CheckpointTaken))
+    return next((event.commit for event in (*own, *before) if event.commit), None)
 
 
 def _go(engine: Engine, by: By, run: str, aim: recovery.Aim, *, discard: bool) -> Went:
