@@ -6,6 +6,7 @@ feedback again. A dead holder's phase is taken over at once; for a live holder's
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 from wfe_mcp.core import commands as c
@@ -70,6 +71,7 @@ def _claim_phase(
     # Before the transaction: reading all files under the write lock would block every other process.
     tree, files, head = read_files()
     saved = save(engine, loaded.record, "start", files) if saves else None
+    import_module("wfe_mcp.workflow.prompts")  # what words the prompt, in the transaction
     with change_run(engine, loaded, by) as current:
         # First: a phase of a dead holder takes a place of ``max_parallel`` and the tree, and would refuse this claim.
         free_dead_leases(current)

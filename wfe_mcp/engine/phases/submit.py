@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -103,6 +104,7 @@ def submit(
     is_open = loaded.state.current(spot).status is AttemptStatus.RUNNING
     saves = is_open and not faults and is_saved_with(engine, plan, spot)
     saved = save(engine, loaded.record, "completion", seen).snapshot if saves else None
+    _load_for_change(plan.phase(spot))
     with change_run(engine, loaded, by) as current:
         current.seen = seen
         if current.run.last_seq == loaded.record.last_seq:  # else another worker was faster: the files may have changed
@@ -124,6 +126,16 @@ def submit(
                     current.facts["attached"] = {file.name: sha256_hex(file.content) for file in files}
                 keep(current, attempt_now, files)  # also where its gates have ended the attempt already
     return Receipt(current.loaded, receipt.phase, receipt.attempt, receipt.revision, receipt.repeated)
+
+
+def _load_for_change(phase: Phase) -> None:
+    """Load before the transaction what a first submission needs inside it: others would wait to write."""
+    import_module("wfe_mcp.store.runs.artifacts")
+    for gate in phase.gates:
+        if gate.judged == "inline":
+            from wfe_mcp.gates.judges import judge_of
+
+            judge_of(gate.kind)
 
 
 def role_faults(phase: Phase, value: object) -> tuple[Detail, ...]:
