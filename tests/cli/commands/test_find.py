@@ -47,6 +47,14 @@ def test_a_run_that_is_found_by_its_title_says_the_title_once_and_an_event_is_na
     assert hit["title"].startswith("run paused, event ")
 
 
+def test_a_run_is_found_by_its_id_and_by_the_beginning_of_it(cli: Terminal) -> None:
+    run = cli.start("note", "--title", "Thanks")
+
+    for words in (run, run[:4], run.upper()):
+        [hit] = cli.json("find", words).data["hits"]
+        assert (hit["run"], hit["kind"], hit["title"]) == (run, "run", "Thanks")
+
+
 def test_pages_follow_each_other_and_a_limit_holds(cli: Terminal) -> None:
     runs = [cli.start("note", "--title", f"Shared {number}") for number in range(5)]
     first = cli.json("find", "shared", "--limit", "2").data

@@ -11,6 +11,7 @@ Rules:
    (``is_newest_first``) is asked when the newest entries have none: then the word is rare.
 3. Project, run and kind are indexed as words too, and checked against the row again.
 4. A failure is one hit: the events after its verdict, which have the same text, are left out.
+5. A word that is the id of a run, or its first four letters or more, finds this run before everything else.
 """
 
 import re
@@ -38,6 +39,9 @@ _LOOKED_AT = _WINDOW
 """So many of the newest entries are read themselves before an index is asked that gives all matches at once."""
 _NEWEST = (1 << 63) - 1
 _ALL = _NEWEST
+_SHORTEST_ID = 4
+_FIRST = (1 << 60) - 1
+"""In place of a window in a cursor: the runs of rule 5, which come before the newest one."""
 _CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})-([01])-([0-9a-f]{1,15})")
 
 
@@ -45,7 +49,7 @@ _CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})-([01])-([0-9a-f]{1,15})
 def _matches(condition: str, *, is_among: bool) -> TextClause:
     # CROSS JOIN: SQLite reads the index first, newest first, and only as far as the limit.
     among = "AND find_entry.project_id IN :among " if is_among else ""
-    statement = text(
+    return _with_among(
         "SELECT find_entry.id, find_entry.project_id, find_entry.run_id, find_entry.source, find_entry.ref, "  # noqa: S608 - our words
         "find_entry.part, find_entry.title "
         f"FROM find_text CROSS JOIN find_entry WHERE find_entry.id = find_text.rowid AND {condition} "
@@ -53,9 +57,24 @@ def _matches(condition: str, *, is_among: bool) -> TextClause:
         "AND (CAST(:project AS TEXT) IS NULL OR find_entry.project_id = :project) "
         "AND (CAST(:run AS TEXT) IS NULL OR find_entry.run_id = :run) "
         "AND (CAST(:kind AS TEXT) IS NULL OR find_entry.kind = :kind) "
-        f"{among}ORDER BY find_text.rowid DESC LIMIT :limit"
+        f"{among}ORDER BY find_text.rowid DESC LIMIT :limit",
+        is_among=is_among,
     )
-    return statement.bindparams(bindparam("among", expanding=True)) if is_among else statement
+
+
+@cache
+def _begin_with(*, is_among: bool) -> TextClause:
+    return _with_among(
+        "SELECT id, project_id, id AS run_id, 'run' AS source, id AS ref, 0 AS part FROM run "  # noqa: S608 - our words
+        "WHERE id >= :word AND id < :end "
+        "AND (CAST(:project AS TEXT) IS NULL OR project_id = :project) AND (CAST(:run AS TEXT) IS NULL OR id = :run) "
+        f"{'AND project_id IN :among ' if is_among else ''}ORDER BY id LIMIT {_WINDOW}",
+        is_among=is_among,
+    )
+
+
+def _with_among(statement: str, *, is_among: bool) -> TextClause:
+    return text(statement).bindparams(bindparam("among", expanding=True)) if is_among else text(statement)
 
 
 _OLDEST_LOOKED_AT = (
@@ -108,16 +127,31 @@ class SearchRepository(Repository):
         filters: dict[str, Any] = {"project": project_id, "run": run_id, "kind": kind and str(kind)}
         # Never an empty list: SQLAlchemy makes a subquery of numbers of it.
         filters |= {} if among is None else {"among": [*among] or [""]}
+        window = self._begun(query, filters)
+        named = {row.ref for _, row in window}
+        if mark is not None:
+            window, mark = (window[mark.id + 1 :], None) if mark.top == _FIRST else ([], mark)
         shown: list[tuple[str, Hit]] = []
         top: int | None = _NEWEST
-        while len(shown) <= limit and top is not None:
-            window, rest = self._window(query, place, filters, top, mark)
+        while True:
             hits = ((str(at), hit) for at, row in window if (hit := self._hit(query, row)) is not None)
             shown += islice(hits, limit + 1 - len(shown))
-            top, mark = rest, None
+            if len(shown) > limit or top is None:
+                break
+            window, top = self._window(query, place, filters, top, mark)
+            window, mark = [(at, row) for at, row in window if row.source != "run" or row.ref not in named], None
         return FindPage(
             tuple(hit for _, hit in shown[:limit]), tuple(at for at, _ in shown[:limit]), len(shown) > limit
         )
+
+    def _begun(self, query: Query, given: dict[str, Any]) -> list[tuple[_Mark, Row[Any]]]:
+        """The runs whose ids begin with what is searched for (rule 5)."""
+        word = query.word
+        if len(word) < _SHORTEST_ID or given["kind"] not in {None, str(Kind.RUN)}:
+            return []
+        span = given | {"word": word, "end": f"{word}\U0010ffff"}
+        rows = self._connection.execute(_begin_with(is_among="among" in given), span).all()
+        return [(_Mark(_FIRST, _FIRST, False, number), row) for number, row in enumerate(rows)]
 
     def _window(
         self, query: Query, place: Sequence[str], given: dict[str, Any], top: int, mark: _Mark | None

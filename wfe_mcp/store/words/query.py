@@ -53,6 +53,15 @@ class Query:
     groups: tuple[tuple[tuple[Term, ...], tuple[Term, ...]], ...]
 
     @property
+    def word(self) -> str:
+        """The only word, or the beginning of one, that is asked for; empty where there are more."""
+        match self.groups:
+            case (((Term(words=(word,)),), ()),):
+                return word
+            case _:
+                return ""
+
+    @property
     def matchers(self) -> list[re.Pattern[str]]:
         """Patterns that find the wanted terms in folded text."""
         return [pattern for group in self.matchers_by_group for pattern in group]
