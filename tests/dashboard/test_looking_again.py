@@ -11,6 +11,7 @@ from wfe_mcp.dashboard.diff_table import changed_words
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.decision_page import link
+from wfe_mcp.views.values.model import second
 
 ONE = "def total(items):\n    return sum(items)\n"
 TWO = "def total(items):\n    return sum(item.price for item in items)\n"
@@ -117,6 +118,24 @@ def test_a_decision_that_a_person_opens_says_since_when_the_run_asks(scene: Scen
     shown = open_decision(scene, page, tab, "")
     shown.get_by_role("link", name="plan").first.click()
     expect(shown.locator(".who")).to_contain_text("The run asked 12 min ago")
+
+
+def test_a_decided_request_says_since_when_the_run_asked_as_it_did_while_it_was_open(
+    scene: Scene, browser: Browser
+) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.begin(run, "plan")
+    scene.submit(run, "plan")
+    awaited = scene.clock.now
+    scene.clock.advance(minutes=12)
+    request = approvals.ask(scene.engine, HUMAN, run, "plan").request.id
+    said = f'The run asked <time datetime="{second(awaited)}"'
+    assert said in browser.get(f"/decide/{request}").text
+
+    browser.reject(request)
+    scene.begin(run, "plan")
+    scene.submit(run, "plan", {"title": "another title"})
+    assert said in browser.get(f"/decide/{request}").text
 
 
 def test_the_page_names_the_client_whose_agent_asked(scene: Scene, browser: Browser) -> None:

@@ -147,7 +147,8 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
         ),
         "",
     )
-    since_then = state == "open" and not asked_by
+    its_attempt = overview.loaded.state.attempts[request.phase][request.attempt - 1]
+    waits = [event for event in events if state == "open" or event.at <= request.created_at]
     base = DecisionView(
         request=request,
         state=state,
@@ -163,7 +164,7 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
         newer=None if state == "open" else _newer(engine, request, attempt),
         answer=answer,
         asked_by=asked_by,
-        asked_at=second(_awaited_since(events, overview, attempt) if since_then else request.created_at),
+        asked_at=second(request.created_at if asked_by else _awaited_since(waits, overview, its_attempt)),
     )
     return base if state != "open" else _with_all(engine, overview, base, attempt)
 
