@@ -177,7 +177,7 @@ def test_what_is_missing_before_the_work_is_asked_for() -> None:
     (short,) = refused(item(body="Do it"), "ready").details
     assert short.expected == "what is to be done, and why, in at least 10 characters"
     unsaid = refused(item(criteria=[]), "ready")
-    assert unsaid.message == "W-1 is not ready: criteria is missing."
+    assert unsaid.message == "W-1 is not ready: it does not say when it is done."
     assert unsaid.hint == "Say it: wfe-mcp work edit W-1 --criterion TEXT --status ready"
     refuse_move(new_item("W-1", ItemKind.MILESTONE, {"title": "M1"}), ItemStatus.READY, "agent")
 

@@ -25,6 +25,7 @@ from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.core.item_states import MOVES, OVER, ItemKind, ItemStatus, Mover
 from wfe_mcp.core.item_texts import text_for
 from wfe_mcp.core.item_values import LISTS, PRIORITIES, Values, check_values, wrong_value
+from wfe_mcp.core.units import join_names
 
 MOST_FAILURES = 3
 _BODY_LEAST, _TITLE_LEAST = 10, 3
@@ -123,6 +124,8 @@ def missing(item: Item) -> dict[str, str]:
 
 OPTIONS = {"title": "--title TEXT", "body": "--body TEXT", "criteria": "--criterion TEXT"}
 """How a person says what is missing."""
+_SAYS = {"title": "what it is about", "body": "what is to be done", "criteria": "when it is done"}
+"""What each says, in the words of forms and pages."""
 
 
 def missing_values(item: Item) -> dict[str, Any]:
@@ -333,7 +336,7 @@ def refuse_unready(item: Item, *, then: tuple[str, ...] = ()) -> None:
         fill = f"; or take the text of its kind: wfe-mcp work edit {item.id} {' '.join(('--fill', *then))}"
         raise Refused(
             "not_ready",
-            f"{item.id} is not ready: {', '.join(lacks)} {'is' if len(faults) == 1 else 'are'} missing.",
+            f"{item.id} is not ready: it does not say {join_names([_SAYS[name] for name in lacks])}.",
             say + (fill if missing_values(item) else ""),
             faults,
         )

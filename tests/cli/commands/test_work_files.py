@@ -117,7 +117,7 @@ def test_what_is_missing_is_filled_in_by_the_text_of_the_kind_where_asked(cli: T
     assert (ready["status"], "Find the cause" in ready["body"], len(ready["criteria"])) == ("ready", True, 1)
     plain = cli.json("work", "add", "Write").data["id"]
     assert cli.json("work", "edit", plain, "--fill", "--status", "ready").refusal == "not_ready"
-    assert "body, criteria are missing" in cli("work", "edit", plain, "--fill").err
+    assert "does not say what is to be done and when it is done." in cli("work", "edit", plain, "--fill").err
     assert cli.json("work", "edit", plain, "--fill", "--tag", "refactor", "--status", "ready").data["status"] == "ready"
 
 
