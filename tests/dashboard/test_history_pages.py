@@ -98,6 +98,18 @@ def test_a_provider_that_no_role_uses_is_no_failure(scene: Scene, visit: Visit) 
     expect(providers.locator(".s-failed")).to_have_count(0)
 
 
+def test_settings_say_in_plain_words_how_the_page_starts_and_where_the_database_is(scene: Scene, visit: Visit) -> None:
+    shown = visit("/settings")
+    page = shown.locator("section", has=shown.get_by_role("heading", name="Decision page"))
+    expect(page.locator("dl")).to_have_text("Startsby itself when a person is needed")
+    database = shown.locator("section", has=shown.get_by_role("heading", name="Database"))
+    expect(database.locator("dt")).to_have_text(["Where", "Version of its tables"])
+    scene.write(".wfe/config.toml", "[ui]\nauto = false\n")
+    scene.trust_config()
+    shown.reload()
+    expect(page.locator("dl")).to_have_text("Startswhen you start it: wfe-mcp ui")
+
+
 def test_who_goes_back_from_the_pin_of_a_rollback_gets_no_message_and_nothing_is_done(
     scene: Scene, visit: Visit
 ) -> None:

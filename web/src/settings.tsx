@@ -1,5 +1,5 @@
 // What is configured, and where from; keys are named by their source and never shown.
-import { useEffect, useState } from "react";
+import { useEffect, useState, type ReactNode } from "react";
 import { Refused, ask, useAct, useAsk } from "./api";
 import type { CheckTrial, SettingsView } from "./api_types";
 import { Credentials } from "./credentials";
@@ -11,8 +11,6 @@ import { Policy } from "./policy";
 import { Providers, Roles, type Outcome } from "./providers";
 import { whileItGrows } from "./route";
 import { useRole } from "./session";
-
-const PARTS = { page: "Decision page", database: "Database" } as const;
 
 export function Settings({ part }: { part: string }) {
   const at = useProject({ one: true });
@@ -74,9 +72,8 @@ export function Settings({ part }: { part: string }) {
           <Policy key={project} project={project} />
           <Grants key={`grants ${project}`} project={project} />
           <Notifications key={`notifications ${project}`} project={project} />
-          {(Object.keys(PARTS) as (keyof typeof PARTS)[]).map((name) => (
-            <Pairs key={name} title={PARTS[name]} about="" rows={Object.entries(data[name] ?? {}).map(([key, value]) => [key, value === null ? "not set" : typeof value === "string" ? value : JSON.stringify(value)])} empty="Nothing is set; the defaults are in force." />
-          ))}
+          <Pairs title="Decision page" rows={[["Starts", data.page.auto ? "by itself when a person is needed" : <>when you start it: <code>wfe-mcp ui</code></>]]} />
+          <Pairs title="Database" rows={[["Where", <code>{data.database.path}</code>], ["Version of its tables", <code>{data.database.schema}</code>]]} />
           <Section id="trust" title="Trust">
             <p className="soft">
               What a project&apos;s configuration may run counts once you trust it. The Inbox says when something waits, and the page of trust shows every effect. At
@@ -104,23 +101,17 @@ function Line({ name, outcome, busy, verb, command, onAct, children }: { name: s
   );
 }
 
-function Pairs({ title, about, rows, empty }: { title: string; about: string; rows: [string, string][]; empty: string }) {
+function Pairs({ title, rows }: { title: string; rows: [string, ReactNode][] }) {
   return (
-    <Section title={title} about={about}>
-      {rows.length ? (
-        <dl className="kv panel" style={{ padding: "0.75rem" }}>
-          {rows.map(([name, value]) => (
-            <div key={name} style={{ display: "contents" }}>
-              <dt>{name}</dt>
-              <dd>
-                <code>{value}</code>
-              </dd>
-            </div>
-          ))}
-        </dl>
-      ) : (
-        <p className="soft">{empty}</p>
-      )}
+    <Section title={title}>
+      <dl className="kv panel" style={{ padding: "0.75rem" }}>
+        {rows.map(([name, value]) => (
+          <div key={name} style={{ display: "contents" }}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
     </Section>
   );
 }
