@@ -1,12 +1,14 @@
 """What a run's page says of phases, states and what a model took: readable on a phone, and nothing where nothing is expected."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
 from tests.dashboard.stage import Stage
 from tests.dashboard.test_navigation import Visit, visit
 from tests.engine.call_scene import DOLLAR, MODEL, dollars, job, listener
-from tests.engine.scene import AGENT, Scene, approval, expr, phase
+from tests.engine.scene import AGENT, Scene, approval, command, expr, phase
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.history.rollback import rollback
 
@@ -208,3 +210,13 @@ def test_every_checkpoint_of_a_run_can_be_shown(scene: Scene, visit: Visit) -> N
     shown.get_by_role("button", name="Show 4 older checkpoints").click()
     expect(shown.locator(".cps li")).to_have_count(16)
     expect(shown.locator(".cps li").last).to_contain_text("Before p0")
+
+
+def test_what_a_check_printed_keeps_its_columns_in_a_failed_phase(scene: Scene, visit: Visit) -> None:
+    scene.check("ok", "print('name   12'); print('other   3'); raise SystemExit(1)")
+    run = scene.start(phase("plan", command("ok"), on_fail=[{"do": "wait_human"}]))
+    scene.begin(run, "plan")
+    scene.submit(run, "plan")
+    for address in (f"/runs/{run}/list", f"/runs/{run}/list/plan"):
+        printed = visit(address).locator(".words .code", has_text="other   3").first
+        expect(printed).to_have_css("font-family", re.compile("mono"))

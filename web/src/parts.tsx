@@ -1,7 +1,7 @@
 // Parts that several pages share: states, gate marks, commands, notices, tabs.
 import { useEffect, useRef, useState, type CSSProperties, type ReactNode } from "react";
 import { ofActs, type Refused } from "./api";
-import type { GateLine, GateMark } from "./api_types";
+import type { GateLine, GateMark, NodeView } from "./api_types";
 import { Icon } from "./icons";
 import { refocus } from "./keys";
 import { atServer } from "./session";
@@ -47,6 +47,18 @@ export function Gates({ gates }: { gates: Gate[] }) {
         <i key={index} className={`mark ${mark(gate.state)}${gate.weakened ? " weak" : ""}`} title={`${gate.gate}: ${gate.state}`} />
       ))}
     </span>
+  );
+}
+
+/** Why a phase failed; what a check printed keeps its columns. */
+export function Reason({ node, className }: { node: NodeView; className: string }) {
+  const [first, ...rest] = (node.reason ?? "").split("\n");
+  const isPrinted = node.gates.some((gate) => gate.gate === "command" && gate.state === "fail");
+  return (
+    <p className={`${className} words`}>
+      {first}
+      {rest.length > 0 && <span className={isPrinted ? "code" : ""}>{`\n${rest.join("\n")}`}</span>}
+    </p>
   );
 }
 

@@ -1,10 +1,10 @@
 // What a person can do with a phase that failed or waits: each with the command that does the same.
 import { useState } from "react";
 import { query, useAct, useAsk } from "./api";
-import type { ActivityView, FormView, SettingsView } from "./api_types";
+import type { ActivityView, FormView, NodeView, SettingsView } from "./api_types";
 import { Foreseen, goBack } from "./rollback";
 import { Icon } from "./icons";
-import { Ask, Cli, Field, Options, Problem } from "./parts";
+import { Ask, Cli, Field, Options, Problem, Reason } from "./parts";
 import { send } from "./pin";
 import { usePromise } from "./promise";
 import { go, to } from "./route";
@@ -157,7 +157,8 @@ function TakeWay({ run, phase, way, form, isFailed, close }: { run: string; phas
 }
 
 /** Above a run that stopped: the phase that failed, why, and the ways on. */
-export function Stopped({ run, project, phase, reason }: { run: string; project: string | undefined; phase: string; reason: string }) {
+export function Stopped({ run, project, node }: { run: string; project: string | undefined; node: NodeView }) {
+  const { phase } = node;
   return (
     <section className="panel stopped" aria-label={`Ways on for ${phase}`}>
       <header>
@@ -170,7 +171,7 @@ export function Stopped({ run, project, phase, reason }: { run: string; project:
         </button>
       </header>
       <div className="body stack">
-        {reason && <p className="words">{reason}</p>}
+        {node.reason && <Reason node={node} className="" />}
         <Remedies run={run} project={project} phase={phase} state="failed" />
       </div>
     </section>

@@ -79,7 +79,7 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
       <RunInputs run={run} title={data.title ?? ""} />
       <Figures data={data} nodes={nodes} timeline={timeline.data} />
       {failed ? (
-        failed.phase !== phase && <Stopped run={run} project={data.project} phase={failed.phase} reason={failed.reason ?? ""} />
+        failed.phase !== phase && <Stopped run={run} project={data.project} node={failed} />
       ) : (
         (data.blockers ?? []).length > asked.length && (data.blockers ?? []).map((blocker) => (
           <p key={blocker} className="note warn">

@@ -4,7 +4,7 @@ import { query, useAsk, useToolNews, useWritten } from "./api";
 import type { ActivityView, ArtifactPage, EvidenceList, LineageView, RunView, ToolCallList } from "./api_types";
 import { stateOf, subline, type GraphNode } from "./graph";
 import { Icon } from "./icons";
-import { Cli, Flag, Gates, State, Waiting } from "./parts";
+import { Cli, Flag, Gates, Reason, State, Waiting } from "./parts";
 import { Remedies } from "./remedies";
 import { Parts, Value, type Part } from "./rendered";
 import { to } from "./route";
@@ -68,7 +68,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
             </>
           )}
         </dl>
-        {node.reason && <p className="said words">{node.reason}</p>}
+        {node.reason && <Reason node={node} className="said" />}
         {stopped && remedies}
         {feedback.map((each, index) => (
           <div key={index} className="said">
