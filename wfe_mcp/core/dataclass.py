@@ -73,30 +73,21 @@ def _init_of(kind: Any) -> Callable[..., None]:
 
 
 def _written_init(kind: Any) -> Callable[..., None]:
-    """The ``__init__`` of these fields. ``dataclasses`` would write a class around it, which takes five times as long."""
-    known: dict[str, Any] = {"SET": object.__setattr__, "ABSENT": dataclasses.MISSING}
-    by_place, by_name, body = ["self"], list[str](), list[str]()
-    for field in dataclasses.fields(kind):
-        name, value, default = field.name, field.name, ""
-        if field.default_factory is not dataclasses.MISSING:
-            known[f"NEW_{name}"] = field.default_factory
-            value, default = f"NEW_{name}()", "=ABSENT"
-            if field.init:
-                value += f" if {name} is ABSENT else {name}"
-        elif field.default is not dataclasses.MISSING:
-            known[f"USUAL_{name}"] = field.default
-            value, default = name if field.init else f"USUAL_{name}", f"=USUAL_{name}"
-        if field.init:
-            (by_name if field.kw_only else by_place).append(name + default)
-        if field.init or default:
-            body.append(f"SET(self, {name!r}, {value})")
-    if hasattr(kind, "__post_init__"):
-        body.append("self.__post_init__()")
-    head = ", ".join([*by_place, *(["*", *by_name] if by_name else ())])
-    exec(f"def __init__({head}): {'; '.join(body) or 'pass'}", known)  # noqa: S102 - as ``dataclasses`` does
-    written = known["__init__"]
-    written.__qualname__ = f"{kind.__qualname__}.__init__"
-    return written
+    """The ``__init__`` that ``dataclasses`` writes for these fields."""
+    same = [(field.name, object, _same(field)) for field in dataclasses.fields(kind)]
+    after = {"__post_init__": None} if hasattr(kind, "__post_init__") else {}
+    # Frozen: then it sets attributes past the refusal. Slots: then it sets those that are no parameters too.
+    model: Any = dataclasses.make_dataclass(
+        kind.__name__, same, namespace=after, frozen=True, slots=True, repr=False, eq=False
+    )
+    return model.__init__
+
+
+def _same(field: dataclasses.Field[Any]) -> Any:
+    new_field: Any = dataclasses.field  # its overloads want either default
+    return new_field(
+        default=field.default, default_factory=field.default_factory, init=field.init, kw_only=field.kw_only
+    )
 
 
 @cache
