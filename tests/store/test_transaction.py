@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.other_system import on
 from tests.store.scene import AGENT, Clock, create
 from wfe_mcp.core.model import RunId
-from wfe_mcp.store import Store, waiting_line
+from wfe_mcp.store import Store
 from wfe_mcp.store.driver import driver
 from wfe_mcp.store.sqlite import next_pause_s
 
@@ -74,20 +73,6 @@ def test_a_writer_waits_for_a_reader_of_another_connection(store: Store) -> None
     other.close()
     with store.read() as tx:
         assert tx.runs.load(RunId("R-1")) is not None
-
-
-@pytest.mark.sqlite_only("a file has one writer")
-def test_on_windows_a_writer_waits_for_another_without_a_line(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    on(monkeypatch, waiting_line, "win32")
-    other = driver().connect(str(store.path), isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN IMMEDIATE")
-    ending = threading.Timer(0.05, lambda: other.execute("COMMIT"))
-    ending.start()
-    with store.tx() as tx:
-        create(tx, "R-1")
-    ending.join()
-    other.close()
-    assert not Path(f"{store.path}-line").exists()
 
 
 def test_actions_run_before_the_commit_after_it_and_after_a_rollback(store: Store) -> None:

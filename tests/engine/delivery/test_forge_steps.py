@@ -63,7 +63,7 @@ def test_the_token_is_in_no_record_of_the_run_and_in_no_file_of_the_project(scen
         forge.fail["PUT", "merge"] = lambda: (403, {}, {"message": f"no: {TOKEN}"})
         run = proposed(scene, OPEN, MERGE_IT)
         assert "[hidden]" in results(scene, run)["merge"]
-    text = json.dumps([dict(one._asdict(), at="") for one in operations(scene, run)])
+    text = json.dumps([one._asdict() for one in operations(scene, run)], default=str)
     text += json.dumps(results(scene, run)) + repr(scene.state(run))
     assert TOKEN not in text
     files = [each for folder in (scene.root, scene.root / ".git") for each in folder.rglob("*") if each.is_file()]
