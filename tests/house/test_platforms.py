@@ -69,7 +69,7 @@ BRANCHES = {
     "jobs/writers.py": "tests/gates/test_room_writers.py",
     "server/stdio.py": HERE,
     "server/wire.py": HERE,
-    "store/waiting_line.py": "tests/store/test_transaction.py",
+    "store/waiting_line.py": "tests/store/test_waiting_line.py",
     "testing/demo.py": TERMINAL,
     "workspace/discovery/project_listing.py": HERE,
     "workspace/files/staging.py": HERE,
