@@ -53,7 +53,7 @@ def test_the_tests_run_beside_an_installation_as_a_tool_as_the_page_says(root: P
     (tmp_path / "test_notes.py").write_text(
         "from wfe_mcp.testing.playground import Playground\n\n\ndef test_it():\n    assert Playground\n"
     )
-    words = command.replace("WFE", str(ROOT)).split()[1:]
+    words = [word.replace("WFE", f"wfe-mcp @ {ROOT.as_uri()}") for word in command.split()[1:]]
     ran = subprocess.run(
         [uv, "tool", "run", "--offline", *words],
         cwd=tmp_path,
