@@ -56,7 +56,7 @@ export function Providers({ found, kinds, project, outcomes, busy, test, changed
                     {each.enabled ? "Switch off" : "Switch on"}
                   </button>
                   {takesKeyHere(each) && (
-                    <button type="button" className="btn slim bare" aria-expanded={keyOf === each.name} title={`wfe-mcp providers key ${each.name}`} aria-label={`${each.key_set ? "Replace" : "Give"} the key of ${each.name}`} onClick={() => setKeyOf(keyOf === each.name ? "" : each.name)}>
+                    <button type="button" className="btn slim bare" aria-expanded={keyOf === each.name} title={`wfe-mcp providers key ${each.name}`} aria-label={`${each.key_set ? "Replace the key of" : "Give a key to"} ${each.name}`} onClick={() => setKeyOf(keyOf === each.name ? "" : each.name)}>
                       {each.key_set ? "Replace the key" : "Give a key"}
                     </button>
                   )}
