@@ -1,8 +1,8 @@
 // How the user is notified that they are needed, what was not shown last, and a test.
-import { useState } from "react";
+import { useState, type ReactNode } from "react";
 import { ask, query, useAct, useAsk } from "./api";
 import type { NotificationsView } from "./api_types";
-import { Faults, Problem, Section } from "./parts";
+import { Faults, Pairs, Problem, Section } from "./parts";
 
 export function Notifications({ project }: { project: string }) {
   const { data, error, reload } = useAsk<NotificationsView>(`/notifications${query({ project })}`, () => false);
@@ -13,7 +13,7 @@ export function Notifications({ project }: { project: string }) {
       setSaid(undefined);
       setSaid((await ask("/notifications/test", { project })).summary);
     });
-  const rows = data && [["By", data.ways || "none"], ["When", data.events.join(", ")], ["Quiet hours", data.quiet || "none"], ["Reminder", data.remind]];
+  const rows: [string, ReactNode][] | null = data && [["By", data.ways || "none"], ["When", data.events.join(", ")], ["Quiet hours", data.quiet || "none"], ["Reminder", data.remind]];
   return (
     <Section id="notifications" title="Notifications" about="how you hear that you are needed" acts={
       <button type="button" className="btn slim end" disabled={busy} title="wfe-mcp notify test" onClick={test}>
@@ -27,16 +27,7 @@ export function Notifications({ project }: { project: string }) {
         </p>
       )}
       <Faults texts={[...(data?.faults ?? []), data?.last_failure ?? ""].filter(Boolean)} />
-      {rows && (
-        <dl className="kv panel" style={{ padding: "0.75rem" }}>
-          {rows.map(([name, value]) => (
-            <div key={name} style={{ display: "contents" }}>
-              <dt>{name}</dt>
-              <dd>{value}</dd>
-            </div>
-          ))}
-        </dl>
-      )}
+      {rows && <Pairs rows={rows} />}
     </Section>
   );
 }

@@ -235,6 +235,18 @@ export function Choose({ label, all, names, says, now, choose }: { label: string
   );
 }
 
+/** Names with their values. */
+export const Pairs = ({ rows }: { rows: [string, ReactNode][] }) => (
+  <dl className="kv panel" style={{ padding: "0.75rem" }}>
+    {rows.map(([name, value]) => (
+      <div key={name} style={{ display: "contents" }}>
+        <dt>{name}</dt>
+        <dd>{value}</dd>
+      </div>
+    ))}
+  </dl>
+);
+
 /** A description; what stands between backticks in it is code. */
 export const Coded = ({ text }: { text: string }) => text.split("`").map((part, index) => (index % 2 ? <code key={index}>{part}</code> : part));
 

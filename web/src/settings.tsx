@@ -1,10 +1,10 @@
 // What is configured, and where from; keys are named by their source and never shown.
-import { useEffect, useState, type ReactNode } from "react";
+import { useEffect, useState } from "react";
 import { Refused, ask, useAct, useAsk } from "./api";
 import type { CheckTrial, SettingsView } from "./api_types";
 import { Credentials } from "./credentials";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, PageHead, Problem, Section, State, Waiting } from "./parts";
+import { Cli, PageHead, Pairs, Problem, Section, State, Waiting } from "./parts";
 import { Grants } from "./grants";
 import { Notifications } from "./notifications";
 import { Policy } from "./policy";
@@ -72,8 +72,12 @@ export function Settings({ part }: { part: string }) {
           <Policy key={project} project={project} />
           <Grants key={`grants ${project}`} project={project} />
           <Notifications key={`notifications ${project}`} project={project} />
-          <Pairs title="Decision page" rows={[["Starts", data.page.auto ? "by itself when a person is needed" : <>when you start it: <code>wfe-mcp ui</code></>]]} />
-          <Pairs title="Database" rows={[["Where", <code>{data.database.path}</code>], ["Version of its tables", <code>{data.database.schema}</code>]]} />
+          <Section title="Decision page">
+            <Pairs rows={[["Starts", data.page.auto ? "by itself when a person is needed" : <>when you start it: <code>wfe-mcp ui</code></>]]} />
+          </Section>
+          <Section title="Database">
+            <Pairs rows={[["Where", <code>{data.database.path}</code>], ["Version of its tables", <code>{data.database.schema}</code>]]} />
+          </Section>
           <Section id="trust" title="Trust">
             <p className="soft">
               What a project&apos;s configuration may run counts once you trust it. The Inbox says when something waits, and the page of trust shows every effect. At
@@ -98,20 +102,5 @@ function Line({ name, outcome, busy, verb, command, onAct, children }: { name: s
         </button>
       </span>
     </li>
-  );
-}
-
-function Pairs({ title, rows }: { title: string; rows: [string, ReactNode][] }) {
-  return (
-    <Section title={title}>
-      <dl className="kv panel" style={{ padding: "0.75rem" }}>
-        {rows.map(([name, value]) => (
-          <div key={name} style={{ display: "contents" }}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
-    </Section>
   );
 }
