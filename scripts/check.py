@@ -285,7 +285,7 @@ def failed_tests(report: Path) -> list[tuple[str, str]]:
 
 
 def print_outputs(failed: list[str], folder: Path) -> None:
-    """Repeat what failed steps said last, where no tests say it: who reads a log from its end misses it above."""
+    """Repeat what failed steps said last, where no tests say it: a reader who starts at the end of a log misses it above."""
     for name in failed:
         kept = kept_output(folder, name)
         if kept.exists():

@@ -69,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.pop("PYTEST_ADDOPTS", None)  # read by now; a pytest that a test starts would write to the same report
     if any("::" in each for each in config.args) and config.option.markexpr == "not slow":
-        config.option.markexpr = ""  # who names a test wants it
+        config.option.markexpr = ""  # a test that is named is wanted
     if getattr(config.option, "dist", "no") == "no":  # else pytest-xdist starts workers, which need the variable
         os.environ.pop("WFE_MEASURED", None)
     sys.dont_write_bytecode = False

@@ -1,4 +1,4 @@
-"""Who works by keyboard is still where they were after each act: a key that goes nowhere, or a letter for a field, does something else."""
+"""A person who works by keyboard is still where they were after each act: a key that goes nowhere, or a letter for a field, does something else."""
 
 from playwright.sync_api import Locator, Page as Tab_, expect
 

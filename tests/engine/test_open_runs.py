@@ -53,7 +53,7 @@ def statements() -> Generator[list[int]]:
 
 @pytest.fixture
 def left(scene: Scene) -> list[str]:
-    """Runs as sessions leave them: just started; claimed; waiting for a person. Who claimed them is gone."""
+    """Runs as sessions leave them: just started; claimed; waiting for a person. The process that claimed them is gone."""
     scene.check("ok", "pass")
     gates = (command("ok", exit_code=0), approval())
     scene.define(phase("fix", *gates, timeout="2h", locks=["db"]), limits={"max_parallel": 2})

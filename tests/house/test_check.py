@@ -209,7 +209,7 @@ def test_ci_fails_where_it_could_have_a_chromium_and_has_none(root: Path, tmp_pa
     if os.geteuid() == 0:
         assert (ci.returncode, "chromium" in ci.stderr) == (1, True)
     else:
-        assert ci.returncode == 0, f"who cannot install it only says so: {ci}"
+        assert ci.returncode == 0, f"where it cannot be installed, it only says so: {ci}"
     named = reported(CI="true", WFE_CHROMIUM=sys.executable)
     assert named.returncode == 0, named
 

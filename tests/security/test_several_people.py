@@ -92,7 +92,7 @@ def test_a_name_that_another_key_signs_for_is_found(scene: Scene, forger: Forger
     assert messages == ["it names cem, and the key is that of 'ada'"]
 
 
-@pytest.mark.attack("who holds one key continues a run without the second person, and signs that", "detected", "T1")
+@pytest.mark.attack("the holder of one key continues a run without the second person, and signs that", "detected", "T1")
 def test_a_phase_that_continued_with_one_persons_signature_is_found(scene: Scene, forger: Forger) -> None:
     run, first, second = half(scene)
     approve(scene, second, run)

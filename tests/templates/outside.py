@@ -122,7 +122,7 @@ class Committer:
         self._files = {name: text for name, text in (files or {}).items() if text is not None}
 
     def __call__(self, tool: str, /, **arguments: Any) -> Envelope:
-        if "wait_s" in arguments:  # who asks for a person just after they were needed would wait for long
+        if "wait_s" in arguments:  # a test that asks for a person just after they were needed would wait for long
             arguments["wait_s"] = 3
         if tool == "submit_artifact" and arguments["phase"] == self._phase:
             arguments["artifact"] = arguments["artifact"] | {"commit": self._commit()}

@@ -200,7 +200,7 @@ def test_reviewers_are_asked_what_the_template_says_and_what_one_finds_reaches_t
         refused = next(answer for _, answer in played.steps if answer.get("error", {}).get("code") == "gate_failed")
         assert "reviewer (claude): fail" in refused["error"]["message"]
         assert "high: calc.py:1: It divides by zero" in refused["error"]["message"]
-        others = looked.count(first) - 1  # who looked at the refused attempt, too, and found nothing
+        others = looked.count(first) - 1  # those who looked at the refused attempt, too, and found nothing
         lines = [(first, "fail"), *[(first, "pass")] * others, *((phase, "pass") for phase in looked)]
         assert sorted(opinions(project, played.run)) == sorted(lines)
         assert models.count == len(lines)

@@ -68,7 +68,7 @@ export function useLines<T>(rows: readonly T[], place: (row: T) => string, more:
   return [at, setAt];
 }
 
-/** Remember a first `g`, once for the page, before any listener sees the key; who types fast presses the next key before this one is up. */
+/** Remember a first `g`, once for the page, before any listener sees the key; a person who types fast presses the next key before this one is up. */
 export function watchPrefix(): void {
   const pressed = (event: KeyboardEvent) => {
     prefix = next;

@@ -50,7 +50,7 @@ let replaces = "";
 
 const keep = (name: string, value: unknown): void => history.replaceState({ ...history.state, [name]: value }, "");
 
-/** As useState, kept in the entry of the history: who comes back to the page finds it as they left it. `name`: another for each of a page. */
+/** As useState, kept in the entry of the history: a person who comes back to the page finds it as they left it. `name`: another for each of a page. */
 export function useKept<T>(name: string, first: T): [T, (next: T) => void] {
   const [value, setValue] = useState<T>(history.state?.[name] ?? first);
   return [value, (next) => {

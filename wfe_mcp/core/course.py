@@ -2,7 +2,7 @@
 
     command legal in this state ──► its events ──► the state after them ──► what follows from that ──► the next command
 
-Who writes the file of a database can append any event with a fitting hash. Here each one is made again: from the
+Anyone who can write the file of a database can append any event with a fitting hash. Here each one is made again: from the
 commands that can cause it, given by the caller that its row names or by the server, and from what follows by itself.
 
 Rules:

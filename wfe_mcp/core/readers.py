@@ -91,7 +91,7 @@ def _with_scopes(match: re.Match[str]) -> str:
 
 
 def by_own_pin(command: str, *, at_cli: bool) -> str:
-    """How the user runs what needs their PIN. Who typed it reads this only without a terminal: at one it asks for the PIN."""
+    """How the user runs what needs their PIN. The person who typed it reads this only without a terminal: at one it asks for the PIN."""
     how = "Run it in a terminal of your own, which asks for your PIN, or pass the PIN with --pin-fd N"
     return f"{how if at_cli else 'Ask the user to run in a terminal of their own'}: {command}"
 

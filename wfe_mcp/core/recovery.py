@@ -45,7 +45,7 @@ def recovery_opened(attempt: Attempt, items: str | None, error: str) -> e.Event:
 
 def blocker_found(state: RunState, attempt: Attempt, reported: BlockerFound | None) -> list[e.Event]:
     """The report of a blocker by a phase of a recovery, and the early end of that where it was met too often."""
-    assert reported is not None, "who answers has read the artifact"
+    assert reported is not None, "an answer follows a read artifact"
     times = 1 + sum(blocker.fingerprint == reported.fingerprint for blocker in state.blockers)
     this_blocker = replace(reported, attempt=attempt.made_in, times=times)
     failed = state.current(this_blocker.recovered)

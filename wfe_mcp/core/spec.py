@@ -71,7 +71,7 @@ DEFAULT_ON_FAIL = (FailRule("retry", max_uses=3), FailRule("wait_human"))
 class LoopSpec:
     """How often the phases of a loop run: for each of ``items``, or until a condition holds (``until``), exactly one.
 
-    Both are opaque text. Who evaluates them sets keys and order. ``flow``: the phases are those of
+    Both are opaque text. The code that evaluates them sets keys and order. ``flow``: the phases are those of
     another template, and there is one item, which has its inputs. ``outputs``: they become the artifact of the flow.
     """
 

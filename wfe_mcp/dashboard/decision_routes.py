@@ -302,7 +302,7 @@ class DecisionPages:
 
 
 class Contents:
-    """Answers that hold one content. Who has the link of a request may read them, as they may read its page."""
+    """Answers that hold one content. Anyone with the link of a request may read them, as they may read its page."""
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines

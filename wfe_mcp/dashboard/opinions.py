@@ -219,7 +219,7 @@ class SignedOpinions:
             answer_question(engine, place, form, lambda: signing.require_signature(engine, place.run, name))
         except Unsigned as unsigned:
             return JSONResponse(signing.asking(unsigned))
-        raise AssertionError("who has not signed changes nothing")
+        raise AssertionError("without a signature nothing changes")
 
     def take(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """Store the opinion; a refusal shows the form again."""

@@ -15,7 +15,7 @@ With a login configured, people come too: ``/login``, ``/app/`` and the pages of
 /healthz      it lives        /readyz    its database answers; 503 where it does not
 
 Where people log in, ``/access`` takes the user code (``verification_uri``); else ``wfe-mcp token confirm CODE`` does, at the server's
-terminal. No address carries a code: who confirms one has typed it.
+terminal. No address carries a code: a person who confirms one has typed it.
 """
 
 from __future__ import annotations

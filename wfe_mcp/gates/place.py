@@ -224,7 +224,7 @@ def _checkout(
     brought = bring(root, check.bring, folder.files)
     watched = {*files, *(entry.path for entry in brought if entry.how == "copied")}
     before = _stamps_in_room(folder.files, watched)
-    _refuse_writers(folder.files, before)  # after the stamps: who maps a file from now on changes its times
+    _refuse_writers(folder.files, before)  # after the stamps: a process that maps a file from now on changes its times
     foreign = partial(_foreign, folder.files, files, watched, before, hash_name, written_by(check))
     notes = [untraced_note(folder.files)] if untraced_note(folder.files) else []
     notes += [f"{path}: a repository of its own, here an empty folder" for path in copy.empty]

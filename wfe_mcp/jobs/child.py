@@ -279,7 +279,7 @@ def _wait(
 
 
 def _close(child: subprocess.Popen[bytes], readers: Sequence[threading.Thread]) -> None:
-    """Reap the child and close its pipes. Who reads one closes it: on Windows to close it here would wait for what it reads."""
+    """Reap the child and close its pipes. The reader of a pipe closes it: on Windows, closing it here would wait for what it reads."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(_DRAIN_S)
     for pipe in () if readers else (child.stdout, child.stderr):

@@ -225,7 +225,7 @@ class Task:
     """Work for a model with tools. ``schema``: of the output, its root an object.
 
     ``validate``: the errors of an output, a line each; the model gets them and tries again. ``is_text``: the output
-    ``{"text": …}`` is what the model says last; who can stream does, the others submit it as an object.
+    ``{"text": …}`` is what the model says last; providers that can stream do, the others submit it as an object.
     """
 
     prompt: str

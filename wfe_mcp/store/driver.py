@@ -25,7 +25,7 @@ Wording = Callable[[Refused], Refused]
 
 
 def in_full(fault: Refused) -> Refused:
-    """The fault itself: who runs the program may read where the database is."""
+    """The fault itself: the user who runs the program may read where the database is."""
     return fault
 
 

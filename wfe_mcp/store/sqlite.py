@@ -10,7 +10,7 @@ Rules:
 3. synchronous=FULL: acknowledged commits survive a power cut. Only tests open a store with ``durable=False``: it does
    not wait for the disk; its commits survive the end of the process, but may be lost in a power cut.
 4. ``isolation_level=None`` keeps the driver from opening and ending transactions by itself.
-5. Who wants to write while another does stands in line (``waiting_line.py``). Who waits for any other lock looks again after a
+5. A process that wants to write while another does waits in line (``waiting_line.py``). One that waits for any other lock looks again after a
    few milliseconds, and the more often the longer it has waited. SQLite's own wait sleeps for longer and longer, up to
    100 ms: the last to come was served first, and one of sixteen agents waited seconds.
    A transaction waits where it takes a lock: as it begins, and as it commits.

@@ -177,7 +177,7 @@ def test_what_must_be_signed_again_is_named_where_it_is_now(cli: Terminal, monke
             assert cli(*shlex.split(each["command"])[1:], "--yes", pin=NEW).code == 0
 
 
-@pytest.mark.attack("who knows the old PIN decides with the old key after a reset", "held", "T1")
+@pytest.mark.attack("someone who knows the old PIN decides with the old key after a reset", "held", "T1")
 def test_the_old_key_signs_nothing_after_the_reset(cli: Terminal) -> None:
     approved(cli)
     run = waiting(cli)

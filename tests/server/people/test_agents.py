@@ -34,7 +34,7 @@ async def test_a_token_of_too_small_a_scope_leads_to_the_page_where_people_make_
     for given in (by_tool, by_api):
         assert given["error"]["code"] == "forbidden"
         assert f"with the scope work at {team.origin}/access" in given["error"]["hint"]
-        assert "wfe-mcp" not in given["error"]["hint"], "who reads it has no terminal of the server"
+        assert "wfe-mcp" not in given["error"]["hint"], "its reader has no terminal of the server"
 
 
 def test_the_terminal_leads_to_the_page_of_the_server_where_a_gate_asks_for_a_passkey(team: Team) -> None:

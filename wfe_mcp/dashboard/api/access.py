@@ -100,7 +100,7 @@ class Caller:
         return self.signing is not None and bool(self.signature)
 
     def mover(self, engine: Engine, run: str, pin: str) -> By:
-        """As ``sender``, for a change of ``run`` in one transaction: at a server, who signs it with a passkey."""
+        """As ``sender``, for a change of ``run`` in one transaction: at a server, the person who signs it with a passkey."""
         if self.login is None or self.signing is None or not self.signature:
             return self.sender(engine, pin)
         if lacks := lacks_role(engine, self.signing.people, self.login):

@@ -1,7 +1,7 @@
 """Operations on the assistant: a question, answered whole or as a stream of Server-Sent Events.
 
 The stream has messages ``text`` (a piece of what it says), ``reads`` (what it looks at), and at its end ``answer`` (the answer as without a stream)
-or ``refused``. Who closes the stream stops the model.
+or ``refused``. Closing the stream stops the model.
 """
 
 import json

@@ -58,7 +58,7 @@ BATCH = 500
 _READ_AGAIN = 200
 """Positions below the last one at which events of a transaction may still come that is committed late, on PostgreSQL."""
 _LATE = timedelta(minutes=1)
-"""Before the last event: who reconnects gets again what came since then, as any of it may have been committed late."""
+"""Before the last event: a client that reconnects gets again what came since then, as any of it may have been committed late."""
 PING_S = 15
 RETRY_MS = 1000
 _POSITION_DIGITS = 19

@@ -84,7 +84,7 @@ def confirm_session(caller: Reads, credentials: Bearer, body: Proof) -> JSONResp
     """Let a session that only looks, 12 hours after it began, do what a new one may, with the PIN."""
     engine = caller.engine()
     person = caller.person(engine, body.pin)
-    assert credentials is not None, "who has a PIN has a token"
+    assert credentials is not None, "a person with a PIN has a token"
     tokens.confirm_session(engine, person, credentials.credentials)
     view = SessionView(user=caller.by.actor, asks_pin=True, scope="manage")
     return view_reply("The session may do what a new one may.", view)

@@ -148,7 +148,7 @@ class _Facts(dict[str, object]):
 class Blocked(DeliveryFault):
     """A delivery that a person, or later work, must clear. Nothing was changed at the forge.
 
-    ``facts``: what its text may name; who catches it adds those of the run.
+    ``facts``: what its text may name; the caller that catches it adds those of the run.
     """
 
     def __init__(self, code: BlockerCode, **known: object) -> None:

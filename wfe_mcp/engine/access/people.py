@@ -6,7 +6,7 @@
                                       the groups of a person's last login
 
 Rules:
-1. A person is the pair of issuer and subject, never a name or an address of mail. Names are unique: who comes second with a
+1. A person is the pair of issuer and subject, never a name or an address of mail. Names are unique: a person who comes second with a
    name gets a number behind it.
 2. Groups are those of the last login, in every session. Roles follow from them and the configuration with each request, so nothing
    stored grants one.

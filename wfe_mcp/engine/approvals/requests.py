@@ -34,7 +34,7 @@ def request_of(
     """
     attempt = current.attempt(path)
     gate: ApprovalGate = current.plan.gates(attempt)[attempt.gate]  # pyright: ignore[reportAssignmentType] - the guard saw that it is an approval
-    # An expired request is replaced by one with a time of its own; who approved it decides anew.
+    # An expired request is replaced by one with a time of its own; its approvers decide anew.
     expires = None if gate.expires is None else current.at + timedelta(seconds=duration_s(gate.expires))
     if target is None:
         before = current.tx.approvals.open_request(current.run.id, path, attempt.number)
@@ -82,7 +82,7 @@ HOW = (
 
 
 def deciding_person(current: RunChange, path: PhasePath) -> str:
-    """Who approves now, where the gate of ``path`` asks for several people; else empty.
+    """The people who approve now, where the gate of ``path`` asks for several people; else empty.
 
     Refuses ``needs_human``, ``needs_trust`` and ``conflict``: the key is no one's, or the pinned keys do not count.
     """

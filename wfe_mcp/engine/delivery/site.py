@@ -240,7 +240,7 @@ def _able(place: ForgePlace, name: str, able: Abilities, base: str, level: _Leve
 def _git(remote: Remote, base: str, level: _Level) -> HealthFinding:
     host = address_of(remote.url).host
     if not host:
-        message = f"{remote.name} is the folder {remote.url}: who can write there can change {base!r}"
+        message = f"{remote.name} is the folder {remote.url}: anyone who can write there can change {base!r}"
         return HealthFinding("git login", "note", message)
     try:
         may = may_push(remote)

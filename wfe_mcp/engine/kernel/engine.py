@@ -274,7 +274,7 @@ class Engine:
         # another machine, or ``cli``                 until ``lease_until``: its process cannot be looked at
         if holder is None:
             return False
-        # Also past ``lease_until``: who asks is alive.
+        # Also past ``lease_until``: a process that asks is alive.
         if holder == self.holder:
             return True
         process = None if holder == CLI_HOLDER else parse_holder(holder)

@@ -4,7 +4,7 @@
     log of settings   ``ServerKeyMade`` with the public half, when it first signed here
 
 Rules:
-1. Who gathers evidence or judges asks for the seal. What is appended past that code has none, and ``verify`` names it.
+1. The code that gathers evidence or judges asks for the seal. What is appended past that code has none, and ``verify`` names it.
 2. No child gets the key: not its bytes, its path or an open file. A sandbox hides its folder. A program with the same account
    and no sandbox can read it, as it can read all that wfe-mcp can (SECURITY.md).
 3. The seal says in which process it was made. That too is the word of who has the key.

@@ -161,7 +161,7 @@ _SCALARS = (str, int, float, bool)
 _ENGINES = {"holder_alive", "person"}
 """What a command says of the engine's own knowledge: the person does not decide it, and it may change while they sign.
 
-Who decides is known by the key that signs.
+The person who decides is known by the key that signs.
 """
 
 

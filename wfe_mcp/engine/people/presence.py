@@ -4,7 +4,7 @@
 
 Rules:
 1. A page says so when it opens, and each ``EVERY_S`` while it is seen; ``LASTS_S`` after the last time it is over, or with the session.
-2. Rows of the database, so that every process of the server knows them. Who comes takes away those that are over.
+2. Rows of the database, so that every process of the server knows them. A new row takes away those that are over.
 3. Nothing depends on it: no decision waits for a person, or is refused, because another one is there.
 """
 

@@ -1,6 +1,6 @@
 """Gates and steps that wait for a person's trust or for a credential: once it is there, they are judged and called again.
 
-Who gives it continues the runs of the project at once. A run that this did not reach (the process was killed, the
+The process that gives it continues the runs of the project at once. A run that this did not reach (the process was killed, the
 credential is one of all projects of a person) continues when it is looked at.
 """
 

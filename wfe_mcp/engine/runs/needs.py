@@ -236,7 +236,7 @@ def need_of(facts: RunFacts, attempt: Attempt) -> Need | None:
 def may_need_a_person(state: RunState) -> bool:
     """Whether ``needs_of`` could name a person, whatever is found beside ``state``; a changed file is left to the caller.
 
-    False only where it cannot: who lists all open runs then spares the look at jobs, steps and other runs.
+    False only where it cannot: a list of all open runs then spares the look at jobs, steps and other runs.
     """
     if state.going_back is not None or state.status not in {RunStatus.RUNNING, RunStatus.WAITING}:
         return True

@@ -223,7 +223,7 @@ def is_for_people(engine: Engine, settings: LoadedSettings, template: str, tx: T
 
 
 def _refuse_roles(chosen: CompiledTemplate, role_fillers: Mapping[str, str]) -> None:
-    """Refuse roles that the template does not have, and those that review: who decides at a gate needs signed bytes."""
+    """Refuse roles that the template does not have, and those that review: a reviewer who decides at a gate needs signed bytes."""
     known = chosen.template.roles
     name = chosen.template.name
     for role in role_fillers:

@@ -9,7 +9,7 @@ Rules:
 2. Nothing is added where runs end: no call waits for it. Logs are read and computed before the transaction that writes.
 3. Statistics never wait for the sums: what they lack is read from the logs, and a log that cannot be read is left out of them.
 4. A time is kept in the bucket of its three leading digits, and exactly in the total.
-5. Who changes what ``tasks_of`` finds empties the sums in a migration.
+5. A change of what ``tasks_of`` finds needs a migration that empties the sums.
 """
 
 import math

@@ -40,7 +40,7 @@ _HURRY = (
     .values(run_at=bindparam("now"))
 )
 _AHEAD_OF_NOW = timedelta(minutes=5)
-"""Who writes a time that is later than now by more had a clock that was ahead."""
+"""A writer of a time that is later than now by more had a clock that was ahead."""
 _OF_THE_FUTURE = or_(
     JOB.c.created_at > bindparam("later"),
     and_(JOB.c.queue.in_(bindparam("queues", expanding=True)), JOB.c.started_at > bindparam("later")),

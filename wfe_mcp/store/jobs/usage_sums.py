@@ -2,7 +2,7 @@
 
 Rules:
 1. A call that has ended never changes, so its part follows from its row. Pruning alone takes its run away, and takes it out before.
-2. A call is within or not: who sets ``counted`` adds its part in the same transaction, who empties it takes the part out.
+2. A call is within or not: code that sets ``counted`` adds its part in the same transaction, code that empties it takes the part out.
 3. Each call is within by its phase (over all days, and on the day its run began), by its role and model (over all days, and on the
    day it began), and by its day. Calls of imported runs are within by their phase alone: they were paid for elsewhere.
 """

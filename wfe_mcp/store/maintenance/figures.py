@@ -2,7 +2,7 @@
 
 Rules:
 1. Each query reads what is open, or one range of an index: never all runs, so that it may be asked every few seconds.
-2. Who started a run is in its first event: the name of a token (channel ``http``), or of a person or a client.
+2. The first event of a run says who started it: the name of a token (channel ``http``), or of a person or a client.
 """
 
 from collections.abc import Collection

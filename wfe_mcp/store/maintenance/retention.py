@@ -270,7 +270,7 @@ class RetentionRepository(Repository):
         # First: the trigger of ``event`` lets events go only for a run with such a row (ADR 0015).
         self._run(_NEW, row_from(left, PRUNED_RUN))
         self._usage_sums.take_out(run.id)
-        # Before the index: who changes a setting in an action of a run waits for the index last.
+        # Before the index: a transaction that changes a setting in an action of a run waits for the index last.
         self._settings_log.note(PRUNED, canonical_json([run.project_id, run.id, run.last_seq, run.last_hash]), by, at)
         self._search_index.drop(run.id)  # reads the rows again, so it comes before their removal
         self._run(_FORGET_CALLS, {"run_": run.id})

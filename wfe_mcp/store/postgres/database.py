@@ -218,7 +218,7 @@ class PostgresDatabase:
             return int(connection.execute(_VERSION).scalar_one())
 
     def others_version(self) -> int:
-        """The same: who asks reads once more after commits of its own, too."""
+        """The same: a caller reads once more after commits of its own, too."""
         return self.data_version()
 
     def connections(self) -> tuple[int, int]:

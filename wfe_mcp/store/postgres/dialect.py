@@ -7,7 +7,7 @@ statement is compiled: SQLite's path stays as it is, in statements and in import
     event.rowid                          the same: a column that only PostgreSQL's tables have (``schema.py``)
     INTEGER, any size                    BIGINT; a sum of them stays one
     json_extract(text, '$.a.b')          text::json #>> '{a,b}'; ``IS true``: = 'true'
-    json_valid(text)                     1: version 15 has no such function; who asks is refused (DataError)
+    json_valid(text)                     1: version 15 has no such function; a statement that asks is refused (DataError)
     json_each(text, '$.a')               json_array_elements or json_each of text::json #> '{a}', as it has an array or an object
     +column (no index)                   column
     LIMIT -1                             LIMIT NULL

@@ -246,7 +246,7 @@ class RunRepository(RunListRepository):
         ``scope``: the tree's folder; for a lock its project, with the lock's ``name``. Holders without a lease
         (gates, loops) come first, then the newest claims.
         """
-        self.alone("holders", scope, name)  # who finds none takes it in this transaction
+        self.alone("holders", scope, name)  # a caller that finds none takes it in this transaction
         for statement in (_HELD_WITHOUT_LEASE, _NEWEST_CLAIMS):
             values = {"scope": scope, "name": name, "besides": besides}
             yield from self._all(OpenAttempt, statement, values)

@@ -202,7 +202,7 @@ def _as_listed(earlier: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str
 
 
 def _lacks_origin(tx: Tx, run: LoadedRun) -> bool:
-    """Whether a run that ``run`` comes from, as a fork, was pruned: who approved there is known no more."""
+    """Whether a run that ``run`` comes from, as a fork, was pruned: its approvers are no longer known."""
     origin = run.state.origin
     while origin is not None:
         before = tx.runs.load(origin.run)

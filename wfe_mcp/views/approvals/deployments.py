@@ -71,7 +71,7 @@ def _show_deployment(
 
 def _log(root: Path, wanted: str) -> list[list[str]]:
     """The newest commits of the range ``wanted``: hash and subject, items, runs."""
-    # NUL alone is in no message: who writes one could hide a commit by any other character between the fields.
+    # NUL alone is in no message: with any other character between the fields, a message could hide a commit.
     listed = output_of(root, "log", "-z", f"-{MOST_COMMITS}", f"--format={'%x00'.join(_FIELDS)}", wanted)
     fields = listed.decode(errors="replace").removesuffix("\0").split("\0") if listed else []
     return [fields[at : at + len(_FIELDS)] for at in range(0, len(fields), len(_FIELDS))]

@@ -168,7 +168,7 @@ def _read(
 
 
 def _of_outputs(root: Path, outputs: Mapping[str, str]) -> Iterator[Unusual]:
-    """The files of the artifact that are no longer as the server wrote them: who edits one may think that it counts."""
+    """The files of the artifact that are no longer as the server wrote them: a person who edits one may think that it counts."""
     paths = [path for path, text in outputs.items() if _lines(root, path) != text.splitlines()]
     if paths:
         verb, them = ("is", "it") if len(paths) == 1 else ("are", "them")

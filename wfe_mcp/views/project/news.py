@@ -1,6 +1,6 @@
 """What happened since a person's last visit: a line for each run, newest first.
 
-Who decides about a run sees it, so what happened before a person's decision is not new. Where a standing grant approves, no one looks.
+A person who decides about a run sees it, so what happened before a person's decision is not new. Where a standing grant approves, no one looks.
 """
 
 from collections.abc import Mapping

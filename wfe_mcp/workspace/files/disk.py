@@ -81,7 +81,7 @@ def bytes_of(place: Path | str) -> bytes:
 
 
 def refuse_pipes(folder: str, names: Iterable[str]) -> None:
-    """Refuse ``unavailable`` where one of these names in ``folder`` is a named pipe or a device: who reads it waits for ever.
+    """Refuse ``unavailable`` where one of these names in ``folder`` is a named pipe or a device: reading it waits for ever.
 
     The null device is none of these: sandboxes put it where a file must not be read.
     """
