@@ -70,6 +70,10 @@ _NO_TESTS = re.compile(
     r"|0 examples, 0 failures|No tests executed|No test is available",
     re.IGNORECASE,
 )
+_ERROR = re.compile(r"(?:\S+: )?\w*error(?:\[\w+\]| \w+)?: \S.*", re.IGNORECASE)
+"""By which a program says what was wrong: ``pytest: error: unrecognized arguments: …``, ``SyntaxError: …``, ``error[E0425]: …``."""
+_LINE_CHARS = 200
+"""So much of a line is looked at: some are as long as the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +176,15 @@ def _try_where(
         return Trial(check, "not_found", "; ".join(filter(None, (why, repair))), repair=step), None
     seconds = float(facts["duration_s"])
     outcome, message, tests = _outcome(check, facts, output, limit_s)
+    lines = [line for line in without_notices(output).splitlines() if line.strip()]
+    errors = filter(None, (_ERROR.search(line[:_LINE_CHARS]) for line in lines))
+    if outcome in {"failed", "no_tests"} and (error := next(errors, None)):
+        message = f"{message}: {error[0]}"
     repair = ""
     if outcome not in WORKS:
         # What only a checkout lacks is there already: to install it would repair nothing.
         repair = _repair(root, check, output) if where == "worktree" else ""
         message = "; ".join(filter(None, (message, repair)))
-    lines = [line for line in without_notices(output).splitlines() if line.strip()]
     tail = "" if outcome in WORKS else "\n".join(lines[-_LAST_LINES:])
     trial = Trial(check, outcome, message, seconds, tests, tail, tuple(facts["tree"]["changed"]), repair=_step(repair))
     results: Mapping[str, Any] | None = facts.get("tests")
