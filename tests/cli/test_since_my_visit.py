@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.cli.scene import PIN, Terminal
-from wfe_mcp.engine.runs.looks import FILE
+from wfe_mcp.engine.people.looks import FILE
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_looks_that_cannot_be_read_count_as_none(cli: Terminal, person: Callable
 LOOP = """
 import sys
 from wfe_mcp.engine.factory import create_engine
-from wfe_mcp.engine.runs.looks import visited_before
+from wfe_mcp.engine.people.looks import visited_before
 from wfe_mcp.workspace.system.location import project_at
 from pathlib import Path
 engine = create_engine(project_at(Path(sys.argv[1])))

@@ -12,7 +12,7 @@ from tests.dashboard.play import Play, played
 from tests.engine.conftest import blank
 from tests.engine.scene import phase
 from wfe_mcp.engine.approvals.decision_page import page_at
-from wfe_mcp.engine.runs.looks import FILE
+from wfe_mcp.engine.people.looks import FILE
 
 __all__ = ["blank"]
 

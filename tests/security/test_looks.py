@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tests.security.machine import Machine, typist
-from wfe_mcp.engine.runs.looks import FILE
+from wfe_mcp.engine.people.looks import FILE
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no terminals that a program can make")
 

@@ -2,7 +2,7 @@
 
 from tests.dashboard.api.client import Program
 from tests.engine.scene import Scene, phase
-from wfe_mcp.engine.runs.looks import FILE
+from wfe_mcp.engine.people.looks import FILE
 
 
 def test_a_program_cannot_look_in_place_of_the_person(program: Program, scene: Scene) -> None:

@@ -22,7 +22,7 @@ _SHOWN = 3
 def news_of(invocation: Invocation, projects: Sequence[str]) -> NewsView:
     """What is new in ``projects``. It is a look where the user sees it: at a terminal that no agent's client started."""
     from wfe_mcp.engine.approvals.pin import refuse_clients_terminal
-    from wfe_mcp.engine.runs.looks import visited_before
+    from wfe_mcp.engine.people.looks import visited_before
     from wfe_mcp.views.project.news import news
 
     looks = False

@@ -33,7 +33,7 @@ from wfe_mcp.dashboard.api.bodies import Body
 from wfe_mcp.dashboard.api.replies import answer_of, any_of, view_reply
 from wfe_mcp.dashboard.guard import COOKIE
 from wfe_mcp.engine.background.queues import cancel_job, find_job, job_overviews, queues_now
-from wfe_mcp.engine.runs.looks import visited_before
+from wfe_mcp.engine.people.looks import visited_before
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.store.runs.timeline import Activity

@@ -110,7 +110,7 @@ def _unlike_phases(
 
     Not judged: runs of before the present rules, and forks, which begin as their origin.
     """
-    from wfe_mcp.engine.runs.start import without_jumps
+    from wfe_mcp.engine.runs.frozen import without_jumps
 
     began = next((event.at for event in changes if (event.type, event.name) == RULES_BEGAN), None)
     if began is None or loaded.record.created_at < began or loaded.state.origin is not None:

@@ -5,25 +5,22 @@ names; from then on nothing outside changes what the run follows (B-20).
 """
 
 import logging
-import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from wfe_mcp import __version__
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.commands import StartRun
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.decide import decide_and_evolve
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
-from wfe_mcp.core.model import By, RunId, RunState
+from wfe_mcp.core.model import By, GateDifference, RunId, RunState
 from wfe_mcp.core.origins import origin_of, refuse_of_triggers
-from wfe_mcp.core.spec import PhaseSpec, RunSpec
+from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.core.titles import first_words, title_of
 from wfe_mcp.engine.access.limits import refuse_start
 from wfe_mcp.engine.artifacts.context_bundles import Bundle, bundles_of
-from wfe_mcp.engine.artifacts.last_work import last_run_in_a_line
 from wfe_mcp.engine.checks.missing import or_go_without
 from wfe_mcp.engine.checks.readiness import phase_that_needs_git, templates_without_git
 from wfe_mcp.engine.kernel.engine import Engine
@@ -32,23 +29,21 @@ from wfe_mcp.engine.kernel.identity import known_at, mark
 from wfe_mcp.engine.kernel.reactions import composition_of
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.kernel.transaction import change_run_in
-from wfe_mcp.engine.models.roles import fill_role, freeze_roles, known_names
+from wfe_mcp.engine.models.roles import known_names
 from wfe_mcp.engine.outbox.outbox import publish_start
-from wfe_mcp.engine.phases.model_worker import is_cli_agent, worker_of
+from wfe_mcp.engine.runs.frozen import frozen_values, is_left_out, phases_served, without_jumps
 from wfe_mcp.engine.runs.input_files import refuse_absent_files
-from wfe_mcp.engine.templates.catalogue import default_template, find_template, installed_definition
+from wfe_mcp.engine.templates.catalogue import default_template, find_template
 from wfe_mcp.engine.templates.effective_gates import gate_differences
 from wfe_mcp.engine.templates.overrides import MadeRoles, configure_plan
-from wfe_mcp.engine.templates.trust import least_evidence, trusted_policy
-from wfe_mcp.engine.templates.versions import refuse_absent, versions_of
+from wfe_mcp.engine.templates.trust import trusted_policy
+from wfe_mcp.engine.templates.versions import refuse_absent
 from wfe_mcp.engine.work.following import begin_item
-from wfe_mcp.engine.work.items import WORK, decision_lines
+from wfe_mcp.engine.work.items import WORK
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun, NewRun
-from wfe_mcp.workflow.load import digest
-from wfe_mcp.workspace.config.provider_kinds import installed_kind
 from wfe_mcp.workspace.config.settings import LoadedSettings
-from wfe_mcp.workspace.git.repository import head, why_no_repository
+from wfe_mcp.workspace.git.repository import why_no_repository
 from wfe_mcp.workspace.git.working_tree import SeenFiles
 from wfe_mcp.workspace.system.location import project_at
 
@@ -84,12 +79,12 @@ def start_run(
     person starts a work item that waits for others.
     Refuses ``needs_human`` where configuration keeps agents from starting this template.
     """
-    given_roles = dict(roles or {})
+    role_fillers = dict(roles or {})
     _refuse_unkept("inputs", inputs)
-    _refuse_unkept("roles", given_roles)
+    _refuse_unkept("roles", role_fillers)
     refuse_of_triggers(by, idempotency_key=idempotency_key, triggered_by=triggered_by)
     origin = origin_of(triggered_by=triggered_by, external_id=external_id)
-    more = origin | ({"driver": driver} if driver else {}) | ({"roles": given_roles} if given_roles else {})
+    more = origin | ({"driver": driver} if driver else {}) | ({"roles": role_fillers} if role_fillers else {})
     # What makes two starts with one key the same; anything else under that key is a conflict.
     args = sha256_of({"template": template, "inputs": inputs, "title": title, "auto": auto, **more})
     if idempotency_key:
@@ -97,37 +92,9 @@ def start_run(
             known = tx.runs.for_key(engine.project_id, idempotency_key, args)
             if known is not None:
                 return engine.load(tx, known)
-    template = template or default_template(engine)
-    with engine.store.read() as tx:
-        settings = engine.settings(tx)
-        if not by.is_human and is_for_people(engine, settings, template, tx):
-            raise Refused(
-                "needs_human",
-                f"policy.templates of this project does not let an agent start {template!r}.",
-                f"Choose a template that it names, or ask the user to run in a terminal of their own: wfe-mcp start {template}",
-            )
-    chosen = find_template(engine, template)
-    _refuse_roles(chosen, given_roles)
-    plan, role_names = configure_plan(engine, chosen, settings, given_roles, inputs)
-    gates = gate_differences(chosen, plan, settings)
-    values = _checked_inputs(plan, inputs)
-    refuse_missing(plan, settings, engine, role_names, values)
-    refuse_absent_files(engine.root, plan.template.inputs, values)
-    tree = _files_now(engine)
-    if tree is None:
-        _refuse_without_git(plan, engine)
-    bundles = bundles_of(engine.root, plan, settings, values)
-    frozen = _frozen(plan, settings, engine, bundles) | _roles(engine, plan, settings, role_names, driver)
-    frozen["given_roles"] = given_roles
-    with engine.store.read() as tx:
-        frozen["evidence"] = least_evidence(engine, settings, tx)
-        frozen["last_run"] = last_run_in_a_line(engine, tx)
-        decisions = decision_lines(engine, tx, external_id if triggered_by == WORK else "")
-    frozen |= {"decisions": decisions} if decisions else {}
-    kinds = {provider["kind"] for provider in frozen["providers"].values()}
-    frozen["plugins"] |= versions_of(filter(installed_kind, sorted(kinds)))
-    spec = without_jumps(_phases_served(plan, settings, frozen, driver), plan, values)
-    goes_on = settings.settings.auto if auto is None else auto
+    item = external_id if triggered_by == WORK else ""
+    checked = _checked_start(engine, by, template or default_template(engine), inputs, role_fillers, driver, item)
+    plan, settings = checked.plan, checked.settings.settings
 
     mark(engine.root, engine.project_id, make=True)
     composition_of(engine)  # as in ``change_run``
@@ -136,12 +103,21 @@ def start_run(
         # Again, now that no other can write: of two starts with one key the first wins.
         if idempotency_key and (known := tx.runs.for_key(engine.project_id, idempotency_key, args)) is not None:
             return engine.load(tx, known)
-        refuse_start(engine, tx, settings.settings.server.limits, by)
+        refuse_start(engine, tx, settings.server.limits, by)
         document = tx.documents.keep(plan.definition)
-        own = [chosen.own] if chosen.own_sha256 != document else []  # verify compares the run's gates with it
-        for content in (*own, *(bundle.parts for bundle in bundles)):
+        own = (
+            [checked.chosen.own] if checked.chosen.own_sha256 != document else []
+        )  # verify compares the run's gates with it
+        for content in (*own, *(bundle.parts for bundle in checked.bundles)):
             tx.documents.keep(content)
-        start = StartRun(spec=spec, auto=goes_on, gates=gates, tree=tree, by=by, at=engine.clock())
+        start = StartRun(
+            spec=checked.spec,
+            auto=settings.auto if auto is None else auto,
+            gates=checked.gates,
+            tree=checked.tree,
+            by=by,
+            at=engine.clock(),
+        )
         events, state = decide_and_evolve(RunState(), start)
         new = NewRun(
             id=new_run_id(),
@@ -149,11 +125,11 @@ def start_run(
             worktree=str(engine.root),
             template=plan.template.name,
             template_version=plan.template.version,
-            template_sha256=chosen.own_sha256,
+            template_sha256=checked.chosen.own_sha256,
             definition_sha256=document,
-            title=_title(tx, engine, plan, title, values),
-            inputs=values,
-            frozen=frozen,
+            title=_title(tx, engine, plan, title, checked.inputs),
+            inputs=checked.inputs,
+            frozen=checked.frozen,
             idempotency_key=idempotency_key,
             args_sha256=args,
             driver=driver or None,
@@ -161,7 +137,7 @@ def start_run(
         )
         facts = {
             "kind": "start",
-            "decision": [{"do": "start", "template": plan.template.name, "sha256": chosen.own_sha256}],
+            "decision": [{"do": "start", "template": plan.template.name, "sha256": checked.chosen.own_sha256}],
         }
         note_begun(engine, tx)
         record = tx.runs.create(new, state, events, by, engine.clock(), facts)
@@ -172,6 +148,58 @@ def start_run(
                 begin_item(change, reason)
             publish_start(change)
     return change.loaded
+
+
+@dataclass(frozen=True, slots=True)
+class _CheckedStart:
+    """What a run that may start follows. ``chosen``: the template as it is kept; ``plan``: as configuration has it.
+
+    ``gates``: where these two differ. ``tree``: the files now.
+    """
+
+    settings: LoadedSettings
+    chosen: CompiledTemplate
+    plan: CompiledTemplate
+    gates: tuple[GateDifference, ...]
+    spec: RunSpec
+    inputs: dict[str, Any]
+    frozen: dict[str, Any]
+    bundles: list[Bundle]
+    tree: str | None
+
+
+def _checked_start(
+    engine: Engine,
+    by: By,
+    template: str,
+    inputs: dict[str, Any],
+    role_fillers: Mapping[str, str],
+    driver: str,
+    item: str,
+) -> _CheckedStart:
+    """The template with all that it needs here, outside of any transaction that writes. Refuses what ``start_run`` refuses."""
+    with engine.store.read() as tx:
+        settings = engine.settings(tx)
+        if not by.is_human and is_for_people(engine, settings, template, tx):
+            raise Refused(
+                "needs_human",
+                f"policy.templates of this project does not let an agent start {template!r}.",
+                f"Choose a template that it names, or ask the user to run in a terminal of their own: wfe-mcp start {template}",
+            )
+    chosen = find_template(engine, template)
+    _refuse_roles(chosen, role_fillers)
+    plan, made_roles = configure_plan(engine, chosen, settings, role_fillers, inputs)
+    gates = gate_differences(chosen, plan, settings)
+    values = _checked_inputs(plan, inputs)
+    refuse_missing(plan, settings, engine, made_roles, values)
+    refuse_absent_files(engine.root, plan.template.inputs, values)
+    tree = _files_now(engine)
+    if tree is None:
+        _refuse_without_git(plan, engine)
+    bundles = bundles_of(engine.root, plan, settings, values)
+    frozen = frozen_values(engine, plan, settings, bundles, made_roles, role_fillers, driver, item)
+    spec = without_jumps(phases_served(plan, settings, frozen, driver), plan, values)
+    return _CheckedStart(settings, chosen, plan, gates, spec, values, frozen, bundles, tree)
 
 
 def _title(tx: Tx, engine: Engine, plan: CompiledTemplate, wanted: str, inputs: dict[str, Any]) -> str:
@@ -296,7 +324,7 @@ def refuse_missing(
         project = ProjectNames(frozenset(checks), frozenset(roles), frozenset(servers), context=frozenset(context))
         phases = enumerate(plan.template.phases)
         left_out = tuple(
-            f"/phases/{at}/" for at, phase in phases if phase.when and _is_left_out(plan, phase.when, inputs)
+            f"/phases/{at}/" for at, phase in phases if phase.when and is_left_out(plan, phase.when, inputs)
         )
         errors = tuple(error for error in lint(plan.definition, project).errors if not error.path.startswith(left_out))
         if errors:  # a check with if_missing "note" may be missing, and a bundle that is optional
@@ -325,75 +353,3 @@ def _refuse_without_git(plan: CompiledTemplate, engine: Engine) -> None:
         f"Template {plan.template.name!r} needs git: its phase {phase!r} compares files. In {engine.root}: {why}.",
         f"In the project: {' or '.join(commands)}; then start it again{instead}.",
     )
-
-
-def _roles(
-    engine: Engine, plan: CompiledTemplate, settings: LoadedSettings, roles: MadeRoles, driver: str
-) -> dict[str, Any]:
-    """Who fills the roles and drives the run, as it is configured and trusted now. Refuses an unknown driver."""
-    names = engine.plans.report(plan).requires.roles
-    if driver:
-        fill_role(settings, driver)
-    return freeze_roles(settings, [*names, driver] if driver else names, roles)
-
-
-def _phases_served(plan: CompiledTemplate, settings: LoadedSettings, frozen: dict[str, Any], driver: str) -> RunSpec:
-    """The phases as this run has them: those that the client would work are the server's where there is a driver.
-
-    One that a CLI agent works has the working tree to itself, like one whose gates read the files.
-    """
-    phases: list[PhaseSpec] = []
-    for phase in plan.spec.phases:
-        served = phase.served or (bool(driver) and phase.kind == "agent")
-        works = served and phase.kind in {"agent", "llm"}
-        alone = works and is_cli_agent(settings, worker_of(plan, phase.path, driver), frozen)
-        phases.append(replace(phase, served=served, exclusive=phase.exclusive or alone))
-    return replace(plan.spec, phases=tuple(phases))
-
-
-def without_jumps(spec: RunSpec, plan: CompiledTemplate, inputs: dict[str, Any]) -> RunSpec:
-    """``spec`` without the jumps after a failure to a phase that the inputs leave out: they would lead back at once."""
-    left_out = {phase.path for phase in spec.body(None) if phase.when and _is_left_out(plan, phase.when, inputs)}
-    phases = (
-        replace(phase, on_fail=tuple(rule for rule in phase.on_fail if rule.goto not in left_out))
-        for phase in spec.phases
-    )
-    return replace(spec, phases=tuple(phases)) if left_out else spec
-
-
-def _is_left_out(plan: CompiledTemplate, when: str, inputs: dict[str, Any]) -> bool:
-    """Whether the condition ``when`` is of nothing but inputs, and false."""
-    from wfe_mcp.workflow.expressions import ROOTS, ExpressionError
-
-    if {*re.findall(r"[a-z]+", when)} & ({*ROOTS} - {"inputs"}):
-        return False
-    try:
-        return not plan.expressions.is_true(when, {"inputs": inputs})
-    except ExpressionError:  # the run says so when it comes there
-        return False
-
-
-def _frozen(plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, bundles: list[Bundle]) -> dict[str, Any]:
-    """What the run may use, as it is configured and trusted now."""
-    requires = engine.plans.report(plan).requires
-    installed = installed_definition(plan.template.name)  # verify compares it with that of a later version
-    checks, servers = settings.settings.checks, settings.settings.mcp_servers
-    return {
-        "engine": f"wfe-mcp {__version__}",
-        **({"head": head(engine.root)} if phase_that_needs_git(plan.phases, is_sure=False) else {}),
-        "installed": installed and digest(installed),
-        "checks": {
-            name: checks[name].frozen(name).model_dump(mode="json") for name in requires.checks if name in checks
-        },
-        "servers": {
-            name: servers[name].frozen(name).model_dump(mode="json") for name in requires.servers if name in servers
-        },
-        "context": [bundle.frozen() for bundle in bundles],
-        "facts": settings.settings.facts,
-        "delivery": settings.settings.delivery.mode,
-        "shell": settings.settings.tools.bash,
-        "hash_prompts": settings.settings.artifacts.hash_prompts,
-        "plugins": versions_of(requires.plugins),
-        "http_allow": list(settings.settings.http.allow),
-        "env": {name: engine.environment[name] for name in settings.settings.env.allow if name in engine.environment},
-    }
