@@ -25,3 +25,19 @@ def test_the_last_lines_of_maven_are_not_its_help(root: Path) -> None:
     ends += "[ERROR] Re-run Maven using the -X switch to enable full debug logging.\n[ERROR]\n"
     ends += "[ERROR] For more information about the errors, read:\n[ERROR] [Help 1] http://cwiki.apache.org/x"
     assert tried(root, "test", prints(f"{reason}\n{ends}", 1)).tail == reason
+
+
+@pytest.mark.parametrize(
+    ("printed", "message"),
+    [
+        (
+            "usage: pytest [options]\npytest: error: unrecognized arguments: --nosuch\n  rootdir: /x",
+            "exit code 4, and its output names no count of tests: pytest: error: unrecognized arguments: --nosuch",
+        ),
+        ("no tests ran in 0.01s\nERROR: not a path: [] /x", "no tests found: ERROR: not a path: [] /x"),
+    ],
+)
+def test_a_test_check_that_is_called_wrong_says_the_error_that_it_printed(
+    root: Path, printed: str, message: str
+) -> None:
+    assert tried(root, "test", prints(printed, 4)).message == message
