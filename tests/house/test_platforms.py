@@ -29,7 +29,7 @@ from wfe_mcp.gates import place
 from wfe_mcp.jobs import child, process_tree
 from wfe_mcp.server import stdio, wire
 from wfe_mcp.workspace.discovery import project_listing
-from wfe_mcp.workspace.files import mirror, staging
+from wfe_mcp.workspace.files import mirror, programs, staging
 from wfe_mcp.workspace.git import file_facts, names, objects, restore, snapshot, working_tree
 from wfe_mcp.workspace.git.snapshot_files import Limits
 from wfe_mcp.workspace.system import location, temporary
@@ -121,17 +121,19 @@ def test_a_child_gets_a_group_of_its_own_in_the_way_of_the_system(
 ) -> None:
     given: dict[str, Any] = {}
 
-    def popen(_argv: list[str], **options: Any) -> None:
-        given.update(options)
+    def popen(argv: list[str], **options: Any) -> None:
+        given.update(options, argv=argv)
         raise OSError("not started")
 
     on(monkeypatch, child, platform)
+    on(monkeypatch, programs, platform)
     changed = {"Popen": popen, "CREATE_NEW_PROCESS_GROUP": 1, "CREATE_NO_WINDOW": 2}
     monkeypatch.setattr(child, "subprocess", Seen(subprocess, **changed))
     start: Any = vars(child)["_start"]
     with pytest.raises(child.ChildNotStarted):
-        start(["x"], tmp_path, {}, b"", is_split=False)
+        start(["x.cmd", "a&b"], tmp_path, {}, b"", is_split=False)
     assert (given["start_new_session"], given["creationflags"]) == (session, flags)
+    assert given["argv"] == ('x.cmd "a&b"' if platform == "win32" else ["x.cmd", "a&b"])
 
 
 @pytest.mark.parametrize("is_allowed", [True, False])

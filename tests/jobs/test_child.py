@@ -56,6 +56,14 @@ def test_the_exit_code_output_and_hash_of_a_child_are_known(tmp_path: Path) -> N
     assert result.duration_s > 0
 
 
+@pytest.mark.skipif(sys.platform != "win32", reason="cmd reads the command lines of Windows")
+def test_words_reach_a_batch_file_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "show.cmd").write_text(f'@"{sys.executable}" -c "import sys; print(sys.argv[1:])" %*\n')
+    words = ["a b", "a&calc", "x|y>z", "^", "", 'say "hi"', "C:\\my shop\\", "*.py"]
+    shown = run_child(["./show.cmd", *words], cwd=tmp_path, env=child_env(), timeout_s=60).output_tail
+    assert shown.strip() == str(words)
+
+
 @POSIX
 def test_a_child_whose_log_cannot_be_written_runs_to_its_end(tmp_path: Path) -> None:
     import resource

@@ -24,7 +24,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.jobs.environment import MARK
 from wfe_mcp.jobs.output import CappedLog, Lines
 from wfe_mcp.jobs.process_tree import end_process_tree
-from wfe_mcp.workspace.files.programs import find, with_ending
+from wfe_mcp.workspace.files.programs import command_line, find, with_ending
 from wfe_mcp.workspace.system.process import start_of, started_at
 
 MAX_OUTPUT_BYTES = 10_000_000
@@ -192,7 +192,7 @@ def _start(
     try:
         with _input(stdin) as file:
             return subprocess.Popen(
-                argv,
+                command_line(argv),
                 cwd=cwd,
                 env=dict(env),
                 stdin=file,

@@ -58,6 +58,32 @@ def test_on_windows_the_ending_of_a_program_may_be_left_out_of_its_path(
     assert programs.program(word, tmp_path, "") == tmp_path / started
 
 
+@pytest.mark.parametrize(
+    ("word", "written"),
+    [
+        ("--watch", "--watch"),
+        ("C:\\shop\\a-1.js", "C:\\shop\\a-1.js"),
+        ("a&calc", '"a&calc"'),
+        ("x|y>z", '"x|y>z"'),
+        ("^", '"^"'),
+        ("a=1,2", '"a=1,2"'),
+        ("ä b", '"ä b"'),
+        ("", '""'),
+        ("a\\", '"a\\\\"'),
+        ('say "hi"', '"say ""hi"""'),
+        ('\\"&', '"\\\\""&"'),
+    ],
+)
+def test_each_word_for_a_batch_file_is_one_to_cmd(monkeypatch: pytest.MonkeyPatch, word: str, written: str) -> None:
+    on(monkeypatch, programs, "win32")
+    assert programs.command_line(["C:\\my tools\\npx.CMD", word]) == f'"C:\\my tools\\npx.CMD" {written}'
+    assert programs.command_line(["C:\\npx.exe", word]) == ["C:\\npx.exe", word]
+    with pytest.raises(ValueError, match="no words with line breaks"):
+        programs.command_line(["npx.bat", f"{word}\n"])
+    on(monkeypatch, programs, "linux")
+    assert programs.command_line(["npx.cmd", word]) == ["npx.cmd", word]
+
+
 def test_the_python_of_windows_has_no_three_in_its_name() -> None:
     assert programs.pythons(windows=True) == ("python", "py")
     assert programs.pythons(windows=False) == ("python3", "python")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import MutableMapping, Sequence
@@ -12,6 +13,8 @@ TEMPORARY = ("TMPDIR", "TMP", "TEMP")
 
 _ENDINGS = (".com", ".exe", ".bat", ".cmd")
 """What Windows starts, in its order. PATHEXT names more: files that only a shell opens."""
+_PLAIN = re.compile(r"[\w#$*+./:?@\\-]*[\w#$*+./:?@-]", re.ASCII)
+"""Words that cmd takes as they are."""
 
 
 def find(name: str, path: str) -> str | None:
@@ -39,6 +42,22 @@ def with_ending(place: Path) -> Path:
         return place
     ended = (place.with_name(f"{place.name}{ending}") for ending in _ENDINGS)
     return next((candidate for candidate in ended if candidate.is_file()), place)
+
+
+def command_line(argv: Sequence[str]) -> Sequence[str] | str:
+    """``argv`` as subprocess starts it, whose first word is the file.
+
+    cmd reads the line of a batch file: to it, ``&`` in a word that is not in quotes starts another program. It ends at a line
+    break (ValueError), and replaces %NAME% in quotes too.
+    """
+    if sys.platform != "win32" or not argv[0].lower().endswith((".bat", ".cmd")):
+        return argv
+    if any(re.search(r"[\r\n]", word) for word in argv):
+        raise ValueError("a batch file gets no words with line breaks")
+    doubled = (re.sub(r'(\\*)("|\Z)', r"\1\1\2\2", word) for word in argv)
+    return " ".join(
+        word if _PLAIN.fullmatch(word) else f'"{quoted}"' for word, quoted in zip(argv, doubled, strict=True)
+    )
 
 
 def program(word: str, root: Path, path: str) -> Path | None:
