@@ -43,7 +43,7 @@ def test_a_folder_and_its_self_contained_form_are_the_same_definition(plain: Doc
 def test_prompts_are_inlined_in_gates_defaults_and_loops_but_not_in_data(tmp_path: Path) -> None:
     file = {"file": "prompts/p.md"}
     phase = {"gates": [{"criteria": file}], "phases": [{"prompt": file}], "steps": [{"params": {"prompt": file}}]}
-    folder = folder_of(tmp_path, {"defaults": {"prompt": file}, "phases": [phase]}, p="Do\r\nit")
+    folder = folder_of(tmp_path, {"defaults": {"prompt": file}, "phases": [phase]}, p="\ufeffDo\r\nit")
 
     assert load_definition(folder) == {
         "defaults": {"prompt": "Do\nit"},

@@ -192,7 +192,7 @@ def _prompt(folder: Path, at: Parts, name: object, faults: list[Detail]) -> str:
         faults.append(Detail(where, f"{name} is a link; links are not followed", "a regular file", name))
         return ""
     try:
-        return _bytes(path, "prompt").decode().replace("\r\n", "\n")
+        return _bytes(path, "prompt").decode("utf-8-sig").replace("\r\n", "\n")
     except Refused as no:
         faults.append(Detail(where, no.message, "a readable file", name))
     except UnicodeDecodeError:

@@ -14,7 +14,7 @@ from keyring.backends import fail
 
 from tests.cli.scene import PIN, Terminal, phase, template
 from tests.engine.scene import HUMAN
-from wfe_mcp.engine.credentials.stored import add_credential
+from wfe_mcp.engine.credentials.stored import add_credential, open_credentials
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.workspace.system.location import project_at, user_config_file
 
@@ -66,6 +66,21 @@ def test_a_value_comes_from_a_file_descriptor(cli: Terminal) -> None:
     assert said.code == 0, said.err
     closed = cli.json("credential", "rotate", "npm", "--key-fd", str(reading), pin=PIN)
     assert (closed.refusal, closed.code) == ("bad_argument", 1)
+
+
+def test_a_byte_order_mark_before_a_value_or_the_pin_is_no_part_of_it(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = f"\ufeff{TOKEN}\r\n".encode()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(sent)))
+    (cli.place / "token").write_bytes(sent)
+    for name, source in (("npm", "-"), ("pypi", str(cli.place / "token"))):
+        words = ("credential", "add", name, "--from-file", source, "--key", "stored")
+        assert cli(*words, pin=f"\ufeff{PIN}\r\n".encode()).code == 0
+    engine = create_engine(project_at(cli.root), clock=cli.clock)
+    with closing(engine.store):
+        opened = open_credentials(engine, ["npm", "pypi"])
+    assert {credential.value for credential in opened.values()} == {TOKEN}
 
 
 @pytest.mark.attack("an agent stores, rotates or deletes a credential without the PIN", "held", "T1")

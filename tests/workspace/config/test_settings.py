@@ -220,6 +220,11 @@ def test_a_file_that_is_no_toml_is_a_problem_and_the_rest_counts(root: Path, con
     assert loaded.settings.auto is False
 
 
+def test_a_byte_order_mark_before_a_configuration_counts_for_nothing(root: Path) -> None:
+    loaded = load(root, "\ufeffauto = false\r\n", user="\ufeff[checks.test]\r\nargv = ['make']\r\n")
+    assert (loaded.problems, loaded.settings.auto, [*loaded.settings.checks]) == ([], False, ["test"])
+
+
 def test_a_configuration_that_is_a_link_does_not_count(root: Path, tmp_path: Path) -> None:
     (tmp_path / "evil.toml").write_text("auto = false")
     (root / ".wfe").mkdir()

@@ -90,6 +90,12 @@ def test_line_ends_stay_what_they_are() -> None:
     assert made.count("\n") == made.count("\r\n")
 
 
+def test_a_byte_order_mark_stays_before_the_first_table() -> None:
+    text = "\ufeff[a]\nb = 1\n"
+    assert with_value(text, ("a",), "b", 2) == "\ufeff[a]\nb = 2\n"
+    assert with_table(text, ("c",), {"d": 1}) == f"{text}\n[c]\nd = 1\n"
+
+
 def test_a_text_that_ends_like_a_comment_is_none() -> None:
     text = '[a]\nb = """\n# no comment"""\n'
     assert with_value(text, ("a",), "c", 1) == f"{text}c = 1\n"

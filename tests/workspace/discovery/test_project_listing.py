@@ -100,6 +100,11 @@ def test_what_cannot_be_read_is_empty(root: Path) -> None:
     assert table({"a": {"b": 1}}, "a", "b") == table({"a": 1}, "a", "b") == {}
 
 
+def test_a_byte_order_mark_hides_no_check(root: Path) -> None:
+    (root / "package.json").write_text('\ufeff{"scripts": {"test": "vitest"}}\r\n', encoding="utf-8")
+    assert argv(root) == ["npm", "test"]
+
+
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="every file is readable here")
 def test_a_file_that_may_not_be_read_is_empty(root: Path) -> None:  # pragma: no cover - not for root
     write(root, "closed.toml")

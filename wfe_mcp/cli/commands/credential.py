@@ -234,9 +234,9 @@ def _content(path: str | int) -> str:
     """What is in a file, in standard input (``-``), or in a file descriptor."""
     try:
         if path == "-":
-            return sys.stdin.buffer.read(LONGEST_BYTES).decode()
+            return sys.stdin.buffer.read(LONGEST_BYTES).decode("utf-8-sig")
         with os.fdopen(path, "rb", closefd=False) if isinstance(path, int) else expanded_path(path).open("rb") as file:
-            return file.read(LONGEST_BYTES).decode()
+            return file.read(LONGEST_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise Refused(
             "bad_argument", f"{path!r} cannot be read: {error.strerror}.", "Name a file that you can read."

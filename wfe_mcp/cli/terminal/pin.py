@@ -219,7 +219,7 @@ def _from_descriptor(descriptor: int, option: str) -> str:
     try:
         while len(content) <= _MOST_BYTES and (more := os.read(descriptor, _MOST_BYTES)):
             content += more
-        return content.decode()
+        return content.decode("utf-8-sig")  # PowerShell may begin what it pipes with a byte order mark
     except OSError as error:
         raise Refused(
             "bad_argument",

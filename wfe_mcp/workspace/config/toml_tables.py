@@ -133,10 +133,10 @@ def _statements(text: str) -> list[_Statement]:
             continue
         read = _read_more(read, end - start)
         try:
-            document = tomllib.loads(text[start:end])
+            document = tomllib.loads(statement := text[start:end].removeprefix("\ufeff"))
         except tomllib.TOMLDecodeError:  # a string or list goes on in the next line
             continue
-        is_header = text[start:end].lstrip(" \t").startswith("[")
+        is_header = statement.lstrip(" \t").startswith("[")
         if is_header:
             table = _header_path(document)
         key = None if is_header else next(iter(document), None)

@@ -17,10 +17,13 @@ _LONG_KEY = re.compile(rf"(?<![\w-])(?:[\w-]+[ \t]*\.[ \t]*){{{MAX_DEPTH}}}")
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The document of tomllib. Raises ValueError and RecursionError; no key has more than ``MAX_DEPTH`` parts."""
+    """The document of tomllib. Raises ValueError and RecursionError; no key has more than ``MAX_DEPTH`` parts.
+
+    A byte order mark, which editors on Windows put first, counts for nothing.
+    """
     if "." in text and _LONG_KEY.search(_OPAQUE.sub("_", text)):
         raise ValueError(f"a key has more than {MAX_DEPTH} parts")
-    return tomllib.loads(text)
+    return tomllib.loads(text.removeprefix("\ufeff"))
 
 
 def read_toml(content: str | bytes) -> dict[str, Any]:

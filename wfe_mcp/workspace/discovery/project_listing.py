@@ -195,7 +195,7 @@ def _text(root: Path, path: str) -> str:
         if not place.is_file():  # opening a named pipe would block
             return ""
         with place.open("rb") as file:
-            return file.read(_MAX_BYTES).decode(errors="replace")
+            return file.read(_MAX_BYTES).decode("utf-8-sig", errors="replace")
     except OSError:
         return ""
 
