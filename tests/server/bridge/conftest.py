@@ -240,6 +240,9 @@ class Cut:
     def __exit__(self, *_: object) -> None:
         self._listening.close()
 
+    def passed_on(self, more: bytes) -> None:
+        """What happens before the next bytes of a request are passed on."""
+
     def _accept(self) -> None:
         while True:
             try:
@@ -263,6 +266,7 @@ class Cut:
             back.start()
             more = first
             while more:
+                self.passed_on(more)
                 server.sendall(more.replace(b"Host: " + host, f"Host: localhost:{self._to}".encode()))
                 more = client.recv(65_536)
             back.join(60)

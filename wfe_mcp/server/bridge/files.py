@@ -131,9 +131,11 @@ class Files:
     def _carry(self, carry: Any) -> None:
         try:
             carry()
-        except Refused:
+        except Refused as refused:
             self._link.ask("GET", "/bridge")  # it says better whether the server or the login is the reason
-            raise
+            if refused.code == "too_large":
+                raise
+            carry()  # another agent in this clone has just sent the same
 
     def _forget_old(self) -> None:
         """Remove all but the newest of what was kept before files were written here."""

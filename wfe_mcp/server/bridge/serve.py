@@ -121,9 +121,9 @@ class Bridge:
             try:
                 answer = self._post(frame, request, headers)
             except Refused as refused:
-                if refused.data.get("unpushed") != headers["Wfe-Tree"]:
+                if refused.data.get("unpushed") not in headers.values():
                     raise
-                files.send_again()  # the server has lost it: a folder that was made again
+                files.send_again()  # the server has it no more: it keeps the newest, and a folder may be made again
                 continue
             if answer.status != 409:
                 break
