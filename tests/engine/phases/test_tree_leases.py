@@ -28,6 +28,19 @@ def test_the_working_tree_is_one_runs_until_its_phase_is_over(scene: Scene) -> N
     assert scene.begin(second, "tests").ok
 
 
+def test_a_run_with_a_phase_at_work_and_one_that_waits_for_the_tree_waits_for_the_agent_in_each_process(
+    scene: Scene,
+) -> None:
+    first, second = two_runs(scene)
+    _, other = scene.neighbour()
+    scene.begin(first, "tests", other)
+    assert scene.status(second).waiting_on == "agent", "its notes may begin"
+    scene.begin(second, "notes", other)
+    assert [scene.status(second, engine).waiting_on for engine in (other, scene.engine)] == ["agent", "agent"]
+    scene.submit(second, "notes", engine=other)
+    assert [scene.status(second, engine).waiting_on for engine in (other, scene.engine)] == ["job", "job"]
+
+
 @pytest.mark.requirement("B-21")
 def test_the_lock_on_the_tree_dies_with_the_lease(scene: Scene) -> None:
     first, second = two_runs(scene)

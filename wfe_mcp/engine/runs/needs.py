@@ -289,13 +289,18 @@ def _work(facts: RunFacts, stops: tuple[Need, ...]) -> Iterator[Need]:
             yield Need(Stop.NO_WORKER, Who.WORKER)
         for path, labels, is_there in facts.for_runner:
             yield Need(Stop.RUNNER if is_there else Stop.NO_RUNNER, Who.RUNNER, path, labels)
-    elif not facts.startable and state.status is not RunStatus.WAITING and _is_free(stops):
+    elif not facts.startable and state.status is not RunStatus.WAITING and _is_free(state, stops):
         yield Need(Stop.WORK, Who.AGENT)
 
 
-def _is_free(stops: tuple[Need, ...]) -> bool:
-    """True where nothing keeps the run from its work: the phases of a recovery are work, of whichever process holds them."""
-    return all(stop.stop is Stop.REPAIRED for stop in stops)
+def _is_free(state: RunState, stops: tuple[Need, ...]) -> bool:
+    """True where nothing keeps the run from its work, or not all of it: another process may hold the phases that are worked.
+
+    The phases of a recovery are work, of whichever process holds them.
+    """
+    stopped = {stop.phase for stop in stops if stop.stop is not Stop.REPAIRED}
+    at_work = [attempt for attempt in state.moving_attempts if attempt.status is AttemptStatus.RUNNING]
+    return not stopped or (None not in stopped and any(attempt.phase not in stopped for attempt in at_work))
 
 
 def _server_works(facts: RunFacts) -> Who | None:
