@@ -18,6 +18,7 @@ from wfe_mcp.core.model import Assurance, By, Channel, Person
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.grants.drafts import draft_grant
 from wfe_mcp.engine.grants.grants import Grant, GrantUse, end_grant, give_grant
+from wfe_mcp.engine.history.rollback import rollback
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
 
 GRANTED = By("grant g-1 of ada", Channel.GRANT, Assurance.HUMAN)
+
+TAKEN_BACK = "an attempt was withdrawn, rolled back or sent back"
 
 
 @pytest.fixture
@@ -259,11 +262,21 @@ def test_what_was_withdrawn_is_for_the_person(scene: Scene, person: Person) -> N
     run = begin(scene)
     approvals.withdraw(scene.engine, AGENT, run, "plan", "The reviewer may like another one.")
     scene.do(run, "plan")
-    assert (
-        ask_approval(scene.engine, AGENT, run, "plan").data["grants"]["g-1"] == "an attempt was withdrawn or sent back"
-    )
+    assert ask_approval(scene.engine, AGENT, run, "plan").data["grants"]["g-1"] == TAKEN_BACK
     use_unasked(scene, run)
-    assert faults(scene) == ["grant g-1 does not approve it: an attempt was withdrawn or sent back"]
+    assert faults(scene) == [f"grant g-1 does not approve it: {TAKEN_BACK}"]
+
+
+@pytest.mark.attack("an agent rolls back what it submitted until a grant fits", "held", "T1")
+def test_what_was_rolled_back_while_it_waited_is_for_the_person(scene: Scene, person: Person) -> None:
+    give(scene, person, "${attempt > 1}", uses=5)
+    run = begin(scene)
+    assert ask_approval(scene.engine, AGENT, run, "plan").data["grants"]["g-1"] == "its condition is false"
+    rollback(scene.engine, AGENT, run, "plan")
+    scene.do(run, "plan")
+    assert ask_approval(scene.engine, AGENT, run, "plan").data["grants"]["g-1"] == TAKEN_BACK
+    use_unasked(scene, run)
+    assert faults(scene) == [f"grant g-1 does not approve it: {TAKEN_BACK}"]
 
 
 @pytest.mark.attack("the clock is set back, so that a grant that has ended counts", "detected", "T1")

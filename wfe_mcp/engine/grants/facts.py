@@ -9,7 +9,7 @@ Rules:
    where the lines of one file cannot be compared, no count of lines says anything.
 2. A renamed file is at both places.
 3. An agent does not throw away what did not fit and try again: a run of the template that was cancelled since the grant was given
-   ends its use, and in a run what was withdrawn.
+   ends its use, and in a run what was withdrawn or rolled back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.json_pointer import under
-from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunState, RunStatus, Stage
+from wfe_mcp.core.model import Assurance, By, Channel, RunState, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath, declared_path
 from wfe_mcp.core.spec import GateSpec
 from wfe_mcp.engine.grants import grants
@@ -180,17 +180,17 @@ def _gate_refused(grant: grants.Grant, gate: GateSpec) -> str:
 
 
 def _taken_back(state: RunState, phase: str, attempt: int) -> str:
-    """Whether a submission before this one ended without the verdict of its last gate: it was withdrawn, or went back to an earlier phase."""
+    """Whether a submission before this one ended without the verdict of its last gate: it was withdrawn or rolled back, or sent back."""
     last = (Stage.AFTER, len(state.phase(PhasePath(phase)).gates) - 1)
     tries = [
         earlier
         for earlier in state.attempts[PhasePath(phase)][: attempt - 1]
-        if earlier.status is AttemptStatus.SUPERSEDED and earlier.revision and not earlier.fail_kind
+        if earlier.revision and not earlier.fail_kind
     ]
     is_taken_back = any(
         last not in {(verdict.stage, verdict.gate) for verdict in earlier.verdicts} for earlier in tries
     )
-    return "an attempt was withdrawn or sent back" if is_taken_back else ""
+    return "an attempt was withdrawn, rolled back or sent back" if is_taken_back else ""
 
 
 def _cancelled_since(tx: Tx, project: str, grant: grants.Grant, at: datetime) -> str:
