@@ -3,7 +3,21 @@
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+
+from wfe_mcp.artifacts.typed import as_text, from_text
+
+
+@dataclass
+class Stay:
+    """Something with a time and a set."""
+
+    guest: str
+    until: datetime
+    labels: frozenset[str] = frozenset()
+
 
 TWO_THREADS = """
 import threading
@@ -52,3 +66,12 @@ def test_a_type_is_read_in_one_place() -> None:
         )
     }
     assert readers == {"wfe_mcp/artifacts/typed.py"}
+
+
+def test_a_value_is_read_from_the_text_that_was_made_of_it_and_from_what_is_stored_apart() -> None:
+    made = Stay("ada", datetime(2026, 11, 30, 1, 2, tzinfo=UTC), frozenset({"gpu"}))
+
+    text = as_text(made, "guest")
+
+    assert text == '{"labels":["gpu"],"until":"2026-11-30T01:02:00Z"}'
+    assert from_text(text, Stay, guest="ada") == made

@@ -12,14 +12,13 @@ Rules:
    makes it has no key of the person, so its entry in the log claims no more than that of ``token create``.
 """
 
-import json
 import re
 import secrets
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain, count
-from typing import Any
 
+from wfe_mcp.artifacts.typed import as_text, from_text
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -149,18 +148,14 @@ def _waiting(tx: Tx, now: datetime) -> dict[str, DeviceRequest]:
     """The requests that are young enough, by the sha256 of their device code."""
     requests: dict[str, DeviceRequest] = {}
     for name, value in tx.secrets.with_prefix(_ROW_PREFIX).items():
-        stored: dict[str, Any] = json.loads(value)
-        code, user, machine, address = (str(stored[part]) for part in ("user_code", "user", "machine", "address"))
-        until = datetime.fromisoformat(stored["until"])
-        request = DeviceRequest(code, user, machine, address, until, stored["confirmed"])
+        request = from_text(value, DeviceRequest)
         if request.until > now:
             requests[name.removeprefix(_ROW_PREFIX)] = request
     return requests
 
 
 def _write(tx: Tx, key: str, request: DeviceRequest, now: datetime) -> None:
-    row = {name: getattr(request, name) for name in ("user_code", "user", "machine", "address", "confirmed")}
-    tx.secrets.note_use(_ROW_PREFIX + key, json.dumps(row | {"until": request.until.isoformat()}, sort_keys=True), now)
+    tx.secrets.note_use(_ROW_PREFIX + key, as_text(request), now)
     for name in tx.secrets.with_prefix(_ROW_PREFIX).keys() - {_ROW_PREFIX + row_name for row_name in _waiting(tx, now)}:
         tx.secrets.note_use(name, None, now)
 

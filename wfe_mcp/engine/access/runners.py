@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
+from wfe_mcp.artifacts.typed import from_text, value_of
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -137,8 +138,7 @@ def claim_of(engine: Engine, tx: Tx, token: str) -> tuple[RunnerClaim, JobRecord
     kept = tx.secrets.get(_CLAIM_ROW + job_id) if token.startswith(_MARK) else None
     fields = json.loads(kept or "{}")
     if fields and hmac.compare_digest(fields["sha256"], sha256_hex(token)):
-        job, about = tx.jobs.get(job_id), (fields["runner"], fields["key"], fields["project"])
-        claim = RunnerClaim(job_id, fields["fence"], *about, fields["tree"], fields["oid"], fields["root"])
+        job, claim = tx.jobs.get(job_id), value_of(fields, RunnerClaim)
         if job is not None and is_held(job, claim, engine.clock()):
             return claim, job
     raise Refused(
@@ -176,11 +176,6 @@ def note_alive(tx: Tx, runner: str, now: datetime) -> None:
 def seen_runners(engine: Engine, tx: Tx) -> list[SeenRunner]:
     """The runners that asked for work, or worked, within ``SEEN_S``."""
     since = engine.clock() - timedelta(seconds=SEEN_S)
-    rows = (
-        (name.removeprefix(_SEEN_ROW), json.loads(kept)) for name, kept in tx.secrets.with_prefix(_SEEN_ROW).items()
-    )
-    runners = (
-        SeenRunner(name, frozenset(kept["labels"]), kept["project"], datetime.fromisoformat(kept["at"]))
-        for name, kept in rows
-    )
+    rows = tx.secrets.with_prefix(_SEEN_ROW).items()
+    runners = (from_text(kept, SeenRunner, name=name.removeprefix(_SEEN_ROW)) for name, kept in rows)
     return [runner for runner in runners if runner.at >= since]

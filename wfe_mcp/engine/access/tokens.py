@@ -38,6 +38,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal, get_args
 
+from wfe_mcp.artifacts.typed import as_text, from_text
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
@@ -134,7 +135,7 @@ def create_in(
         revoke_in(tx, SYSTEM, old, now)
     if len(known) - len(expired) >= _MOST:
         raise Refused("bad_argument", f"There are {_MOST} tokens already.", "Revoke one: wfe-mcp token list")
-    tx.secrets.set(ACCESS + name, _write_token(token), by, now)
+    tx.secrets.set(ACCESS + name, as_text(token, "name", "used_at"), by, now)
     return token, text
 
 
@@ -148,7 +149,7 @@ def tokens_in(tx: Tx) -> list[Token]:
     """The same, in a transaction."""
     rows, uses = tx.secrets.with_prefix(ACCESS), tx.secrets.with_prefix(_USE_PREFIX)
     token_rows = ((name.removeprefix(ACCESS), value) for name, value in sorted(rows.items()))
-    return [_read(name, value, uses.get(_USE_PREFIX + name)) for name, value in token_rows]
+    return [from_text(value, Token, name=name, used_at=uses.get(_USE_PREFIX + name)) for name, value in token_rows]
 
 
 def owner_of_token(tx: Tx, name: str, at: datetime) -> str:
@@ -202,37 +203,9 @@ def token_of(engine: Engine, text: str) -> Token | None:
 
 def _find_token(tx: Tx, name: str, given: str) -> Token | None:
     value = tx.secrets.get(ACCESS + name) if name else None
-    token = None if value is None else _read(name, value, tx.secrets.get(_USE_PREFIX + name))
+    used = tx.secrets.get(_USE_PREFIX + name)
+    token = None if value is None else from_text(value, Token, name=name, used_at=used)
     return token if token is not None and hmac.compare_digest(token.sha256, given) else None
-
-
-def _write_token(token: Token) -> str:
-    ends = None if token.expires_at is None else token.expires_at.isoformat()
-    stored = {
-        "sha256": token.sha256,
-        "scope": token.scope,
-        "project": token.project,
-        "created_at": token.created_at.isoformat(),
-        "expires_at": ends,
-        "owner": token.owner,
-    }
-    return json.dumps(stored | ({"person": token.person} if token.person else {}), sort_keys=True)
-
-
-def _read(name: str, value: str, used: str | None) -> Token:
-    stored = json.loads(value)
-    ends = stored["expires_at"]
-    return Token(
-        name,
-        stored["scope"],
-        stored["project"],
-        datetime.fromisoformat(stored["created_at"]),
-        None if ends is None else datetime.fromisoformat(ends),
-        stored["sha256"],
-        stored.get("owner", ""),
-        None if used is None else datetime.fromisoformat(used),
-        stored.get("person", ""),
-    )
 
 
 CODE_S = 60

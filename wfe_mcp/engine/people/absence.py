@@ -8,9 +8,9 @@ Rules:
 3. It takes no one's right to decide. A deputy gets none: they can decide already (``deciders.py``).
 """
 
-import json
 from datetime import date, datetime, timedelta
 
+from wfe_mcp.artifacts.typed import as_text, from_text
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import By
@@ -57,8 +57,7 @@ def go_away(engine: Engine, by: By, name: str, until: str, to: str = "") -> Abse
         if deputy == person:
             raise Refused("bad_argument", f"{person.name} cannot be their own deputy.", "Name another person.")
         absence = Absence(person.name, day, deputy.name if deputy else "")
-        value = json.dumps({"name": absence.name, "until": day.isoformat(), "to": absence.to}, sort_keys=True)
-        tx.secrets.set(_AWAY + person.row, value, by, now)
+        tx.secrets.set(_AWAY + person.row, as_text(absence), by, now)
         tx.settings_log.note(AWAY, f"{absence.name} {absence.text}", by, now)
     return absence
 
@@ -90,8 +89,7 @@ def refuse_strangers(people: People, login: Login, name: str, to: str = "") -> N
 
 def absences(tx: Tx, now: datetime) -> dict[str, Absence]:
     """Who is away now, by name."""
-    rows = [json.loads(text) for text in tx.secrets.with_prefix(_AWAY).values()]
-    every = [Absence(row["name"], date.fromisoformat(row["until"]), row["to"]) for row in rows]
+    every = [from_text(text, Absence) for text in tx.secrets.with_prefix(_AWAY).values()]
     return {absence.name: absence for absence in every if now.date() < absence.until}
 
 
