@@ -30,6 +30,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback_events import OF_THE_PROCESS
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.core.states import reached_state
+from wfe_mcp.core.units import words
 from wfe_mcp.store.old_verdicts import with_outcome, with_outcomes
 
 T = TypeVar("T")
@@ -45,52 +46,15 @@ _APART: Mapping[type, frozenset[str]] = {
 """Fields that are read and written apart from the others of their type."""
 _NEWER = ("anew", "blockers")
 """Fields of a run that its row has only where they are not empty: rows of older versions have none."""
-_FLAT: Mapping[str, str] = {"mending": "repair"} | {
-    name: name
-    for name in (
-        "phase",
-        "number",
-        "iteration",
-        "before",
-        "status",
-        "stage",
-        "gate",
-        "gates_before_passed",
-        "holder",
-        "lease_until",
-        "started_at",
-        "deadline",
-        "not_before",
-        "revision",
-        "sha256",
-        "tree",
-        "tree_at_start",
-        "head_at_start",
-        "tree_changes",
-        "invalid",
-        "verdicts",
-        "asked",
-        "feedback",
-        "reason",
-        "fail_kind",
-        "human_only",
-        "held",
-        "when",
-        "entered",
-        "fail_rule",
-        "recovery",
-        "recoveries",
-        "locks",
-        "next_rule",
-        "judged",
-        "forced",
-        "role",
-        "restores",
-        "asked_tree",
-        "approved_tree",
-        "prompt",
-    )
-}
+_SAME = words(
+    """
+    phase number iteration before status stage gate gates_before_passed holder lease_until started_at deadline
+    not_before revision sha256 tree tree_at_start head_at_start tree_changes invalid verdicts asked feedback reason
+    fail_kind human_only held when entered fail_rule recovery recoveries locks next_rule judged forced role restores
+    asked_tree approved_tree prompt
+    """
+)
+_FLAT: Mapping[str, str] = {"mending": "repair"} | {name: name for name in _SAME}
 """Stored name → property of ``Attempt``."""
 _flat_values = attrgetter(*_FLAT.values())
 

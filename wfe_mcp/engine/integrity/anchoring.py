@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import word_set
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.workspace.files.project_files import create_empty
 from wfe_mcp.workspace.system import anchors
@@ -34,21 +35,11 @@ log = logging.getLogger("wfe_mcp.engine")
 
 QUIET_S, LATEST_S, PERIOD_S = 0.5, 5.0, 30.0
 
-SOON = frozenset(
-    {
-        "ApprovalCounted",
-        "ApprovalGiven",
-        "AttemptFailed",
-        "OpinionOverruled",
-        "PhaseCompleted",
-        "PhaseForced",
-        "PhaseSkipped",
-        "RunBlocked",
-        "RunCancelled",
-        "RunCompleted",
-        "RunFailed",
-        "WentTo",
-    }
+SOON = word_set(
+    """
+    ApprovalCounted ApprovalGiven AttemptFailed OpinionOverruled PhaseCompleted PhaseForced PhaseSkipped RunBlocked
+    RunCancelled RunCompleted RunFailed WentTo
+    """
 )
 """Events by name: to load their classes takes 30 ms, also of a command that changes nothing."""
 

@@ -31,6 +31,7 @@ from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunState, Signature, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import GateSpec
+from wfe_mcp.core.units import word_set
 from wfe_mcp.engine.approvals.approvers import PinnedChain, chain_of_run, trust_key, trusted_chain
 from wfe_mcp.engine.approvals.pin import BEGAN, PIN
 from wfe_mcp.engine.approvals.pin_reset import RESET, RESETS, RetiredKey
@@ -293,17 +294,12 @@ def _signed_statement(
 _ANSWERS = {"approve", "reject"}
 """What passkeys sign of requests."""
 
-_MOVES = {
-    "AutoSwitched",
-    "OpinionOverruled",
-    "PhaseForced",
-    "PhaseProceeded",
-    "PromptEdited",
-    "RollbackBegan",
-    "RolledBack",
-    "RunCancelled",
-    "RunResumed",
-}
+_MOVES = word_set(
+    """
+    AutoSwitched OpinionOverruled PhaseForced PhaseProceeded PromptEdited RollbackBegan RolledBack RunCancelled
+    RunResumed
+    """
+)
 """Events that follow from no answer to a request: where a passkey is said to have caused one, it signed that."""
 
 

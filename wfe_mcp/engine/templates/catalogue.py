@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.units import word_set
 from wfe_mcp.store.records.templates import TemplateMark, TemplateRecord
 
 if TYPE_CHECKING:
@@ -32,20 +33,11 @@ if TYPE_CHECKING:
     _Readers = dict[str, Callable[[], "Offer"]]
     _Marks = Mapping[str, frozenset[TemplateMark]]
 
-_NICHE = frozenset(
-    {
-        "ci_failure_handler",
-        "dependency_update",
-        "deploy",
-        "fix_deploy_failure",
-        "incident",
-        "issue_triage",
-        "jpa_mt",
-        "pr_review_workflow",
-        "recovery",
-        "revert",
-        "role_pipeline",
-    }
+_NICHE = word_set(
+    """
+    ci_failure_handler dependency_update deploy fix_deploy_failure incident issue_triage jpa_mt pr_review_workflow
+    recovery revert role_pipeline
+    """
 )
 """Shipped templates for one kind of project or incident, and those that others use: lists name them last."""
 

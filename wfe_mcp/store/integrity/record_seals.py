@@ -28,6 +28,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import By, KeptRecord, RunId
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.units import word_set
 from wfe_mcp.store.columns import JsonText, instant
 from wfe_mcp.store.layout import tables
 from wfe_mcp.store.records.calls import CallStatus
@@ -71,20 +72,11 @@ class _Kind:
         return select(*columns).select_from(self.table)
 
 
-_RUN_SEALED = frozenset(
-    {
-        "template",
-        "template_version",
-        "template_sha256",
-        "definition_sha256",
-        "spec_sha256",
-        "inputs_sha256",
-        "frozen_sha256",
-        "title",
-        "driver",
-        "triggered_by",
-        "external_id",
-    }
+_RUN_SEALED = word_set(
+    """
+    template template_version template_sha256 definition_sha256 spec_sha256 inputs_sha256 frozen_sha256 title driver
+    triggered_by external_id
+    """
 )
 SHOWN = "shown"
 """What a person saw of a decision: a document, sealed with the decision. It stays on the machine where they decided."""

@@ -18,6 +18,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import RunSpec
+from wfe_mcp.core.units import words
 from wfe_mcp.store.enums import EACH_RUN, RARE_TYPES
 from wfe_mcp.store.layout.tables import EVENT, RUN
 from wfe_mcp.store.records.runs import UNREADABLE, EventRecord
@@ -25,24 +26,12 @@ from wfe_mcp.store.repository import Repository, RepositoryPart, columns_for, eq
 from wfe_mcp.store.runs.events import event_record
 from wfe_mcp.store.runs.runs import RunRepository
 
-_SILENT = (
-    "RunStarted",
-    "WhenAnswered",
-    "LocksNamed",
-    "NextJudged",
-    "RecordsKept",
-    "DecisionSigned",
-    "CheckpointTaken",
-    "AutoSwitched",
-    "LoopOpened",
-    "LoopFinished",
-    "ItemClosed",
-    "RollbackBegan",
-    "RollbackAbandoned",
-    "OperationIntended",
-    "OperationCalled",
-    "OperationObserved",
-    "CredentialGiven",
+_SILENT = words(
+    """
+    RunStarted WhenAnswered LocksNamed NextJudged RecordsKept DecisionSigned CheckpointTaken AutoSwitched LoopOpened
+    LoopFinished ItemClosed RollbackBegan RollbackAbandoned OperationIntended OperationCalled OperationObserved
+    CredentialGiven
+    """
 )
 _BARE = ("RunPaused", "RunResumed", "RunBlocked", "RunReopened", "RunCompleted", "RunCancelled", "RunFailed")
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.texts import one_line
-from wfe_mcp.core.units import plural
+from wfe_mcp.core.units import plural, word_set
 from wfe_mcp.workspace.discovery import language_checks as python, node_checks as node
 from wfe_mcp.workspace.discovery.check_table import CHAIN_FILES, MANIFESTS
 from wfe_mcp.workspace.discovery.findings import KINDS, ProjectFinding, findings_of
@@ -71,21 +71,10 @@ _CHAINS = (
     _Chain("scala", "Scala", "sbt"),
     _Chain("haskell", "Haskell", "cabal"),
 )
-_RUNNERS = frozenset(
-    {
-        "pytest",
-        "unittest",
-        "nox",
-        "tox",
-        "vitest",
-        "jest",
-        "mocha",
-        "rspec",
-        "phpunit",
-        "pest",
-        "ctest",
-        "nextest",
-    }
+_RUNNERS = word_set(
+    """
+    pytest unittest nox tox vitest jest mocha rspec phpunit pest ctest nextest
+    """
 )
 """Runners that are known by the last part of a word of their command."""
 
