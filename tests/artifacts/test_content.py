@@ -78,6 +78,19 @@ FORMS: list[tuple[str, Any, str]] = [
         "## More\n\n### 1\n\n- a\n\n### 2\n\n#### B\n\n**C:** 1\n",
     ),
     (
+        "review@1",
+        {
+            "findings": [
+                {"severity": "low", "title": "Short name", "line": 3},
+                {"severity": "high", "title": "No test", "detail": "It is\nnew", "file": "a.py", "line": 12},
+                {"severity": "high", "title": "No docstring", "file": "b.py", "line": 0, "recommendation": "`Say` it"},
+            ]
+        },
+        "## Findings\n\n- **high** `a.py:12`: No test\n  - **Detail:** It is\n    new\n"
+        "- **high** `b.py`: No docstring\n  - **Recommendation:** `Say` it\n- **low** Short name\n  - **Line:** 3\n",
+    ),
+    ("", [{"severity": "low", "title": 1}], "| severity | title |\n| --- | --- |\n| low | 1 |\n"),
+    (
         "",
         {"rows": [{"a": None, "b": ["x", 1]}, {"a": 2, "b": []}]},
         "## Rows\n\n| a | b |\n| --- | --- |\n|  | x, 1 |\n| 2 |  |\n",

@@ -87,7 +87,9 @@ function follow(event: MouseEvent, ways: Record<string, () => void>, show?: () =
     ? () => {
         const place = document.getElementById(path.slice(1));
         if (place?.closest("[hidden]")) show?.();
-        place?.scrollIntoView();
+        if (place instanceof HTMLDetailsElement) place.open = true;
+        const line = link.dataset.line && place?.querySelector(`button.talk[value^="new:${link.dataset.line}:"]`);
+        (line || place)?.scrollIntoView(line ? { block: "center" } : undefined);
       }
     : (ways[path.replace(/#.*/, "")] ?? (decision && (() => go(to("inbox", decision)))));
   if (way) {

@@ -21,8 +21,16 @@ export type Part =
   | { kind: "document"; blocks: Block[] }
   | { kind: "listing"; items: string[] }
   | { kind: "records"; header: string[]; rows: string[][] }
+  | { kind: "findings"; findings: Finding[] }
   | { kind: "fileshown"; path: string; text: string }
   | { kind: "fieldshown"; name: string; parts: Part[] };
+
+interface Finding {
+  severity: string;
+  title: string;
+  place: string;
+  fields: Part[];
+}
 
 function Spans({ spans }: { spans: Span[] }) {
   return spans.map((span, index) => {
@@ -145,6 +153,8 @@ export function Parts({ parts }: { parts: Part[] }) {
                 </tbody>
               </table>
             );
+          case "findings":
+            return <Findings key={index} findings={part.findings} />;
           case "fileshown":
             return (
               <details key={index}>
@@ -168,6 +178,45 @@ export function Parts({ parts }: { parts: Part[] }) {
     </div>
   );
 }
+
+const LOOKS: Record<string, string> = { critical: "major", high: "major", medium: "minor" };
+const SHOWN = 20;
+
+/** The worst findings; the others are folded by their severity. */
+function Findings({ findings }: { findings: Finding[] }) {
+  const rest = findings.slice(SHOWN);
+  return (
+    <div className="stack">
+      <FindingList findings={findings.slice(0, SHOWN)} />
+      {[...new Set(rest.map((finding) => finding.severity))].map((severity) => {
+        const those = rest.filter((finding) => finding.severity === severity);
+        return (
+          <details key={severity}>
+            <summary className="fold row">
+              {those.length} more, {severity}
+            </summary>
+            <FindingList findings={those} />
+          </details>
+        );
+      })}
+    </div>
+  );
+}
+
+const FindingList = ({ findings }: { findings: Finding[] }) => (
+  <ul className="stack findings">
+    {findings.map((finding, index) => (
+      <li key={index}>
+        <p className="row wrap">
+          <span className={`sev ${LOOKS[finding.severity] ?? "note"}`}>{finding.severity}</span>
+          {finding.place && <code>{finding.place}</code>}
+          <b>{finding.title}</b>
+        </p>
+        {finding.fields.length > 0 && <Parts parts={finding.fields} />}
+      </li>
+    ))}
+  </ul>
+);
 
 /** A JSON value without a description: fields by name, nested. */
 export function Value({ value }: { value: unknown }): ReactNode {

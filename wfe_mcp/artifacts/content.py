@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import indent
 from typing import Any, TypeAlias, cast
 
 from wfe_mcp.artifacts.registry import json_schema
@@ -19,6 +20,8 @@ _NAMES = ("id", "key", "path", "name", "title")
 """The fields that name an object of a list."""
 _FIRST, _RECORD = 2, 4
 """The levels of headings of fields: the first, and that of the fields of one object in a list."""
+_SEVERITIES = ("critical", "high", "medium", "low", "info")
+"""Of a finding, the worst first."""
 _MARKDOWN = re.compile(
     r"^(?:#{1,6} \S|[-*] \S|[0-9]{1,3}[.)] \S|```|> \S|\|.+\|$)|\*\*\S[^*\n]{0,200}\*\*|`[^`\n]{1,200}`", re.MULTILINE
 )
@@ -55,6 +58,24 @@ class Records:
 
 
 @dataclass(frozen=True, slots=True)
+class FindingShown:
+    """A finding of a review. ``place``: its file and line; empty if none. ``fields``: what it says besides."""
+
+    severity: str
+    title: str
+    path: str
+    place: str
+    fields: tuple[FieldShown, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Findings, the worst first."""
+
+    findings: tuple[FindingShown, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FileShown:
     """One file of a bundle."""
 
@@ -70,7 +91,7 @@ class FieldShown:
     parts: tuple[Part, ...]
 
 
-Part: TypeAlias = Words | Document | Listing | Records | FileShown | FieldShown
+Part: TypeAlias = Words | Document | Listing | Records | Findings | FileShown | FieldShown
 
 
 def parts_of(schema: str, content: object) -> tuple[Part, ...]:
@@ -130,7 +151,7 @@ def label(key: str) -> str:
     return key.replace("_", " ")
 
 
-def _fields(content: Mapping[str, Any]) -> tuple[Part, ...]:
+def _fields(content: Mapping[str, Any]) -> tuple[FieldShown, ...]:
     return tuple(FieldShown(label(key), _value(value)) for key, value in content.items() if value not in ("", [], {}))
 
 
@@ -149,6 +170,9 @@ def _list(items: list[Any]) -> tuple[Part, ...]:
         return (Listing(tuple(_scalar(item) for item in items)),)
     if all(isinstance(item, Mapping) for item in items):
         rows = cast("list[Mapping[str, Any]]", items)
+        if all(map(_is_finding, rows)):
+            worst_first = sorted(rows, key=lambda row: _SEVERITIES.index(row["severity"]))
+            return (Findings(tuple(map(_finding, worst_first))),)
         keys = list(
             dict.fromkeys(
                 key for row in rows for key in row if any(line.get(key) not in ("", [], None) for line in rows)
@@ -160,6 +184,20 @@ def _list(items: list[Any]) -> tuple[Part, ...]:
             )
         return tuple(FieldShown(_name(row, number), _fields(row)) for number, row in enumerate(rows, 1))
     return tuple(FieldShown(str(number), _value(item)) for number, item in enumerate(items, 1))
+
+
+def _is_finding(row: Mapping[str, Any]) -> bool:
+    """Whether it is a finding as ``review@1`` and other schemas have them."""
+    texts = (row.get("title"), row.get("file", ""))
+    return row.get("severity") in _SEVERITIES and all(isinstance(text, str) for text in texts)
+
+
+def _finding(row: Mapping[str, Any]) -> FindingShown:
+    path, line = row.get("file", ""), row.get("line")
+    place = f"{path}:{line}" if path and line else path
+    own = ("severity", "title", "file", *(("line",) if path or not line else ()))
+    rest = {key: value for key, value in row.items() if key not in own}
+    return FindingShown(row["severity"], row["title"], path, place, _fields(rest))
 
 
 def _name(row: Mapping[str, Any], number: int) -> str:
@@ -197,6 +235,8 @@ def _blocks(parts: Sequence[Part], level: int) -> Iterator[str]:
             case Records(header, rows):
                 lines = [header, ["---"] * len(header), *rows]
                 yield "\n".join(f"| {' | '.join(map(_table_cell, line))} |" for line in lines)
+            case Findings(findings):
+                yield "\n".join(line for finding in findings for line in _finding_lines(finding))
             case FileShown(path, text):
                 yield f"{'#' * level} {path}"
                 yield "\n".join(f"    {line}" for line in text.splitlines())
@@ -211,6 +251,14 @@ def _blocks(parts: Sequence[Part], level: int) -> Iterator[str]:
                 heading, rest = _heading_and_parts(part.name, part.parts)
                 yield f"{'#' * min(level, 6)} {heading}"
                 yield from _blocks(rest, level + 1)
+
+
+def _finding_lines(finding: FindingShown) -> Iterator[str]:
+    place = f"`{finding.place}`: " if finding.place else ""
+    yield f"- **{finding.severity}** {place}{finding.title}"
+    for part in finding.fields:
+        text = indent("\n".join(_blocks(part.parts, _RECORD)), "    ").lstrip()
+        yield f"  - **{_capital(part.name)}:** {text}"
 
 
 def _heading_and_parts(name: str, parts: Sequence[Part]) -> tuple[str, Sequence[Part]]:

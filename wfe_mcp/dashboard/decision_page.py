@@ -12,11 +12,11 @@ from wfe_mcp.dashboard import decision_sections
 from wfe_mcp.dashboard.comment_fields import FORM, Fields
 from wfe_mcp.dashboard.decision_forms import decision_bar
 from wfe_mcp.dashboard.decision_sections import artifact_section, earlier_section, prompt_section
-from wfe_mcp.dashboard.diff_table import anchor, change_html, stat_html
+from wfe_mcp.dashboard.diff_table import change_html, stat_html
 from wfe_mcp.dashboard.edits import what_is_editable
 from wfe_mcp.dashboard.fields import Notice, note
 from wfe_mcp.dashboard.html import Html, document, headline, icon, panel, tag
-from wfe_mcp.dashboard.prose import shorten_text
+from wfe_mcp.dashboard.prose import anchor, shorten_text
 from wfe_mcp.views.approvals import words
 from wfe_mcp.views.approvals.model import ApprovalView, Change
 from wfe_mcp.views.approvals.request import DecisionView
@@ -228,7 +228,7 @@ def _in_part(approval: ApprovalView, name: str) -> tuple[str | None, Sequence[Ht
         case "change":
             change = approval.changes[0]
             files = [
-                tag("li", tag("a", tag("span", file.path, class_="clip"), href=f"#{anchor(file)}"))
+                tag("li", tag("a", tag("span", file.path, class_="clip"), href=f"#{anchor(file.path)}"))
                 for file in change.files[:12]
             ]
             return (stat_html(change.added, change.removed) if change.has_lines else None, files)

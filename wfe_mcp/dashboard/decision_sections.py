@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from wfe_mcp.artifacts.content import parts_of
 from wfe_mcp.dashboard.html import Html, icon, panel, table, tag
-from wfe_mcp.dashboard.prose import CUT, SHOWN_CHARS, parts_html, shorten_text
+from wfe_mcp.dashboard.prose import CUT, SHOWN_CHARS, parts_html, severity_html, shorten_text
 from wfe_mcp.views.approvals import words
 from wfe_mcp.views.approvals.model import (
     ApprovalView,
@@ -28,7 +28,6 @@ STATES = {
     "awaiting": ("waiting", "you"),
 }
 """Of a gate: its icon, which is also its colour, and its mark."""
-_SEVERITY = {"critical": "major", "high": "major", "major": "major", "medium": "minor", "minor": "minor"}
 
 
 def section(part: str, about: Sequence[str | None], *body: Html | None) -> Html:
@@ -97,8 +96,7 @@ def _opinion(opinion: OpinionShown, edit: str) -> Html:
 
 def _finding(finding: Finding) -> Html:
     place = [tag("code", finding.place), " "] if finding.place else []
-    severity = tag("span", finding.severity or "note", class_=f"sev {_SEVERITY.get(finding.severity, 'note')}")
-    return tag("li", severity, tag("span", *place, words.finding(finding)), class_="row top")
+    return tag("li", severity_html(finding.severity), tag("span", *place, words.finding(finding)), class_="row top")
 
 
 def attachments_section(approval: ApprovalView, request: str) -> Html:
@@ -170,7 +168,7 @@ def artifact_section(approval: ApprovalView, whole: str, edit_at: str) -> Html:
     artifact = approval.artifact
     assert artifact is not None, "it is a part of the view"
     about = tag("span", words.artifact_about(artifact), class_="muted small")
-    parts = parts_html(parts_of(artifact.schema, artifact.content))
+    parts = _parts(artifact, approval)
     is_cut = any(CUT in part for part in parts)
     links = [tag("a", "The whole, as JSON" if is_cut else "JSON", href=whole, class_="small")]
     links += [tag("a", "Edit", href=edit_at, class_="small")] if edit_at else []
@@ -237,10 +235,14 @@ def _value(change: Mapping[str, Any], key: str) -> Html:
 
 def earlier_section(approval: ApprovalView, *, may_edit: bool) -> Html:
     """The artifacts of earlier phases, folded."""
-    return section("earlier", (), *(_earlier(artifact_shown, may_edit=may_edit) for artifact_shown in approval.earlier))
+    return section("earlier", (), *(_earlier(shown, approval, may_edit=may_edit) for shown in approval.earlier))
 
 
-def _earlier(artifact: ArtifactShown, *, may_edit: bool) -> Html:
+def _earlier(artifact: ArtifactShown, approval: ApprovalView, *, may_edit: bool) -> Html:
     summary = tag("summary", tag("span", words.artifact_about(artifact), class_="words"), class_="fold row")
-    parts = parts_html(parts_of(artifact.schema, artifact.content))
-    return panel(summary, *_body(artifact, parts, may_edit=may_edit))
+    return panel(summary, *_body(artifact, _parts(artifact, approval), may_edit=may_edit))
+
+
+def _parts(artifact: ArtifactShown, approval: ApprovalView) -> list[Html]:
+    changed = {file.path for file in approval.changes[0].files} if approval.changes else set[str]()
+    return parts_html(parts_of(artifact.schema, artifact.content), changed)

@@ -14,7 +14,7 @@ from wfe_mcp.core.prompts import Side
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.comment_fields import Fields
 from wfe_mcp.dashboard.html import Html, tag
-from wfe_mcp.dashboard.prose import Effort, Range, highlight
+from wfe_mcp.dashboard.prose import Effort, Range, anchor, highlight
 from wfe_mcp.views.approvals import words
 from wfe_mcp.views.approvals.model import Change
 from wfe_mcp.workspace.git.file_diffs import FileDiff, Hunk
@@ -72,11 +72,6 @@ def stat_html(added: int, removed: int) -> Html:
     return tag("span", plus, minus, squares, class_="stat")
 
 
-def anchor(file: FileDiff) -> str:
-    """The name of the file's place on the page: its path, so no other file has it."""
-    return f"f-{file.path}"
-
-
 def _file(
     file: FileDiff, whole: str, holds: str, talk: Fields | None, effort: Effort, *, is_open: bool, split: bool
 ) -> Html:
@@ -99,7 +94,7 @@ def _file(
     lines = _table(file, rows, "diff beside" if split else "diff") if rows else None
     body = [tag("div", lines, class_="diff-scroll") if lines else None, more]
     ids = tag("p", words.file_ids(file), class_="muted small ids")
-    return tag("details", summary, *body, ids, class_="file", id=anchor(file), open=is_open)
+    return tag("details", summary, *body, ids, class_="file", id=anchor(file.path), open=is_open)
 
 
 def _table(file: FileDiff, rows: Sequence[Html], class_: str) -> Html:

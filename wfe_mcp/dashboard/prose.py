@@ -4,9 +4,9 @@ The lines of a hunk are read without what is above them, so a colour inside a lo
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import pairwise, takewhile
+from itertools import groupby, pairwise, takewhile
 from typing import TypeAlias
 
 from wfe_mcp.artifacts import content
@@ -20,8 +20,8 @@ _TOP = 3
 """The level of the first heading of a text: a page has ``h1``, its sections ``h2``."""
 
 
-def parts_html(parts: Sequence[content.Part]) -> list[Html]:
-    """The parts of an artifact; neighbouring fields share a list."""
+def parts_html(parts: Sequence[content.Part], changed: Collection[str] = ()) -> list[Html]:
+    """The parts of an artifact; neighbouring fields share a list. ``changed``: the files that have a place on the page."""
     blocks: list[Html] = []
     fields: list[content.FieldShown] = []
     for part in (*parts, None):
@@ -29,19 +29,19 @@ def parts_html(parts: Sequence[content.Part]) -> list[Html]:
             fields.append(part)
             continue
         if fields:
-            blocks.append(_fields(fields))
+            blocks.append(_fields(fields, changed))
             fields = []
         if part is not None:
-            blocks.append(_part(part))
+            blocks.append(_part(part, changed))
     return blocks
 
 
-def _fields(fields: Sequence[content.FieldShown]) -> Html:
-    rows = [row for field in fields for row in (tag("dt", field.name), tag("dd", *parts_html(field.parts)))]
-    return tag("dl", *rows, class_="kv")
+def _fields(fields: Sequence[content.FieldShown], changed: Collection[str], class_: str = "kv") -> Html:
+    rows = [row for field in fields for row in (tag("dt", field.name), tag("dd", *parts_html(field.parts, changed)))]
+    return tag("dl", *rows, class_=class_)
 
 
-def _part(part: content.Part) -> Html:
+def _part(part: content.Part, changed: Collection[str]) -> Html:
     match part:
         case content.Words():
             return tag("p", shorten_text(part.text), class_="words")
@@ -56,7 +56,49 @@ def _part(part: content.Part) -> Html:
             html = tag("pre", shorten_text(part.text), class_="block diff-text")
             return tag("details", tag("summary", tag("code", part.path), class_="fold row"), html)
         case content.FieldShown():
-            return _fields([part])
+            return _fields([part], changed)
+        case content.Findings():
+            return _findings(part.findings, changed)
+
+
+_SEVERITIES = {"critical": "major", "high": "major", "major": "major", "medium": "minor", "minor": "minor"}
+"""The class of the mark of a finding, by its severity."""
+_FINDINGS = 20
+"""Findings that are not folded."""
+
+
+def severity_html(severity: str) -> Html:
+    """The mark of a finding."""
+    return tag("span", severity or "note", class_=f"sev {_SEVERITIES.get(severity, 'note')}")
+
+
+def _findings(findings: Sequence[content.FindingShown], changed: Collection[str]) -> Html:
+    """The worst findings; the others are folded by their severity."""
+
+    def finding_list(some: Iterable[content.FindingShown]) -> Html:
+        return tag("ul", *(_finding(finding, changed) for finding in some), class_="stack findings")
+
+    folded: list[Html] = []
+    for severity, group in groupby(findings[_FINDINGS:], lambda finding: finding.severity):
+        some = list(group)
+        folded.append(
+            tag("details", tag("summary", f"{len(some)} more, {severity}", class_="fold row"), finding_list(some))
+        )
+    return tag("div", finding_list(findings[:_FINDINGS]), *folded, class_="stack")
+
+
+def _finding(finding: content.FindingShown, changed: Collection[str]) -> Html:
+    place: Html | None = tag("code", finding.place) if finding.place else None
+    if place and finding.path in changed:
+        line = finding.place.removeprefix(finding.path).removeprefix(":")
+        place = tag("a", place, href=f"#{anchor(finding.path)}", data_line=line or None)
+    title = tag("p", severity_html(finding.severity), place, tag("b", finding.title), class_="row wrap")
+    return tag("li", title, _fields(finding.fields, changed, "kv tight") if finding.fields else None)
+
+
+def anchor(path: str) -> str:
+    """The name of the place on the page of a changed file: its path, so no other file has it."""
+    return f"f-{path}"
 
 
 def shorten_text(text: str) -> str:

@@ -1,6 +1,7 @@
 """Artifacts and Markdown as lines for a terminal: wrapped at its width there, a line per paragraph in a pipe."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from wfe_mcp.artifacts import content
 from wfe_mcp.cli.terminal.text import fold_text, laid_out, width_of
@@ -28,11 +29,20 @@ def part_lines(parts: Sequence[content.Part], width: int | None) -> Iterator[str
                     [[one_line(cell) for cell in row] for row in part.rows],
                     width,
                 )
+            case content.Findings():
+                listed = (_hanging("- ", _finding(finding, _less(width, 2))) for finding in part.findings)
+                yield from chain.from_iterable(listed)
             case content.FileShown():
                 yield f"{part.path}:"
                 yield from (f"{_INDENT}{line}" for line in clean(part.text).split("\n"))
             case content.FieldShown():
                 yield from _field(part, width)
+
+
+def _finding(finding: content.FindingShown, width: int | None) -> Iterator[str]:
+    head = ": ".join(filter(None, (finding.severity, finding.place, finding.title)))
+    yield from wrap_text(one_line(head), width)
+    yield from part_lines(finding.fields, width)
 
 
 def _field(part: content.FieldShown, width: int | None) -> Iterator[str]:

@@ -1,0 +1,65 @@
+"""A review with many findings is read by what is worst, and each place that it names leads to the line of the change."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.dashboard.browser import asked
+from tests.dashboard.test_navigation import Visit, visit
+from tests.engine.scene import Scene, approval, phase
+
+__all__ = ["visit"]
+
+
+@pytest.fixture
+def review(scene: Scene) -> str:
+    """The run of a review with 200 findings, which waits for its approval; the change has 30 lines."""
+    audit = phase("audit", approval())
+    audit["output"] = {"artifact": "review", "schema": "review@1"}
+    run = scene.start(audit)
+    scene.begin(run, "audit")
+    scene.write("src/tide.py", "".join(f"height_{line} = {line}\n" for line in range(1, 31)))
+    found: list[dict[str, Any]] = [
+        {
+            "severity": "critical" if number == 150 else "low",
+            "title": f"Remark {number:03}",
+            "detail": f"Detail of {number}",
+            "file": "elsewhere.py" if number % 2 else "src/tide.py",
+            "line": 1 + number % 30,
+            "recommendation": f"Repair {number}",
+        }
+        for number in range(200)
+    ]
+    scene.submit(run, "audit", {"verdict": "fail", "findings": found})
+    return run
+
+
+def test_two_hundred_findings_are_a_short_page_with_the_worst_first_and_the_rest_folded(
+    review: str, visit: Visit
+) -> None:
+    shown = visit(f"/artifact/{review}/audit")
+    findings = shown.locator(".findings > li")
+    expect(findings.first).to_contain_text("criticalsrc/tide.py:1Remark 150")
+    assert shown.evaluate("document.documentElement.scrollHeight") < 4_000
+    last = findings.filter(has_text="Remark 199")
+    expect(last).to_be_hidden()
+    shown.get_by_text("180 more, low").click()
+    expect(last.get_by_text("Repair 199")).to_be_visible()
+
+
+def test_the_place_of_a_finding_leads_to_its_line_of_the_change(scene: Scene, review: str, visit: Visit) -> None:
+    shown = visit(f"/inbox/{asked(scene, review, 'audit')}")
+    expect(shown.locator(".findings > li")).to_have_count(200)
+    first, other, folded = (shown.locator(".findings > li", has_text=f"Remark {number:03}") for number in (150, 1, 28))
+    expect(other.locator("code")).to_have_text("elsewhere.py:2")
+    expect(other.locator("a")).to_have_count(0)
+    line = shown.locator("#change tr", has_text="height_29 ")
+    shown.locator("#change summary", has_text="src/tide.py").click()
+    expect(line).to_be_hidden()
+    shown.locator("#artifact").get_by_text("more, low").click()
+    place = folded.get_by_role("link")
+    expect(place).to_have_text("src/tide.py:29")
+    place.click()
+    expect(line).to_be_in_viewport()
+    expect(first).not_to_be_in_viewport()
