@@ -164,6 +164,15 @@ def test_an_edit_that_is_no_artifact_or_none_at_all_is_not_accepted(scene: Scene
     assert scene.attempt(run, "plan").number == 1
 
 
+def test_an_edit_of_a_phase_that_does_not_exist_or_has_nothing_accepted_is_refused_as_that(scene: Scene) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    for call in (accept_edit, put_back):
+        no = refused(call, scene.engine, HUMAN, run, PhasePath("plam"))
+        assert (no.code, no.hint) == ("unknown_phase", "Did you mean 'plan'?")
+    no = refused(accept_edit, scene.engine, HUMAN, run, PhasePath("plan"))
+    assert no.message == "'plan' has no accepted artifact: it is ready."
+
+
 def test_only_a_person_accepts_an_edit(scene: Scene) -> None:
     run = sealed(scene)
     assert refused(accept_edit, scene.engine, AGENT, run, PhasePath("plan")).code == "needs_human"

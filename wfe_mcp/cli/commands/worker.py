@@ -29,7 +29,7 @@ def worker(
     from wfe_mcp.engine.background.daemon import Workers
     from wfe_mcp.engine.background.queues import QUEUES, queue_names
 
-    kinds = [kind for kind in queues.split(",") if kind] or list(QUEUES)
+    kinds = [kind for kind in queues.split(",") if kind] or ([queues] if queues else list(QUEUES))
     with invocation.serving_engine() as engine, stop_requested() as signals:
         queue_names(engine, kinds)
         whose = "all projects" if everywhere else str(engine.root)

@@ -9,8 +9,9 @@ from typing import Any
 
 from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import By, RunId
+from wfe_mcp.core.model import AttemptStatus, By, RunId
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.revisions import Receipt
 from wfe_mcp.engine.files.drift import ChangedFile, changed_artifacts
 from wfe_mcp.engine.files.mirrors import changed_on_disk, rendered_artifact
@@ -30,6 +31,8 @@ def put_back(engine: Engine, by: By, run_id: str, phase: str = "") -> list[Chang
         loaded = engine.load(tx, run_id)
         plan = engine.plans.of_run(tx, loaded.record)
         changed = changed_artifacts(engine, tx, loaded.record, loaded.state, plan)
+        if phase and phase not in loaded.state.attempts:
+            raise unknown_phase(loaded.state, phase)
         files = [file for file in changed if not phase or file.phase == phase]
         texts = [(file, rendered_artifact(tx, loaded.record, plan, loaded.state.current(file.phase))) for file in files]
     for file, text in texts:
@@ -59,9 +62,15 @@ def edit_of(engine: Engine, run_id: str, phase: PhasePath) -> tuple[RunId, str, 
         changed = changed_artifacts(engine, tx, loaded.record, loaded.state, plan)
         edit = next((file for file in changed if file.phase == phase), None)
         if edit is None:
+            if phase not in loaded.state.attempts:
+                raise unknown_phase(loaded.state, phase)
+            attempt = loaded.state.current(phase)
+            is_accepted = attempt.status is AttemptStatus.COMPLETED and attempt.revision
             raise Refused(
                 "illegal_transition",
-                f"The artifact of {phase!r} is as it was accepted: there is no edit.",
+                f"The artifact of {phase!r} is as it was accepted: there is no edit."
+                if is_accepted
+                else f"{phase!r} has no accepted artifact: it is {attempt.status}.",
                 "Call status to see which files differ.",
                 run=loaded.record.id,
             )
