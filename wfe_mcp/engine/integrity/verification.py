@@ -17,7 +17,7 @@ Rules:
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 
@@ -145,19 +145,8 @@ def verify(
     with engine.store.read() as tx:
         facts = run_verification.known_now(engine, tx, anchored, approver)
         decisions = facts.decisions
-        settings = [_chain(anchor.settings, anchor.at) for anchor in ours if anchor.settings]
-        findings = tx.settings_log.problems(settings)
-        work = [_chain(anchor.work, anchor.at) for anchor in ours if anchor.work]
-        findings += tx.items.problems(project, work)
-        findings += tx.verification.schema_problems()
-        findings += decisions.findings
+        findings = [*_beside_the_runs(tx, project, ours, facts.pruned), *decisions.findings]
         findings += _deleted_runs(ours, set(runs), run, facts.pruned)
-        unknown = "the log of settings does not know that it was pruned"
-        findings += [
-            Discrepancy("run_deleted", "run", unknown, run_gone.run_id, run_gone.events)
-            for run_gone in tx.retention.pruned_runs(project)
-            if facts.pruned.get(run_gone.run_id) != (run_gone.events, run_gone.last_hash)
-        ]
         begun = tx.settings_log.first_noted(BEGUN, anchors_here(engine))
         findings += _missing(read, project, begun, is_git=engine.project.is_git, restores=restores)
         facts.since = says_gates(engine, tx, runs[: len(runs) - len(todo)])
@@ -182,14 +171,14 @@ def verify(
     except KeyboardInterrupt:
         pass
     last = ours[-1].at if ours else None
-    lost = (change.at for change in facts.changes if (change.type, change.name) == (LOST, anchors_here(engine)))
-    gone = (
-        f"The file with the anchors was begun again at {at:%Y-%m-%d %H:%M:%S}Z: it does not show what was before."
-        for at in lost
-    )
     with engine.store.read() as tx:
         perhaps = perhaps_of(tx, engine.project, project)
-    notes = (*([perhaps] if perhaps else []), *_notes(read, project), *gone, *seals.notes())
+    notes = (
+        *([perhaps] if perhaps else []),
+        *_notes(read, project),
+        *_begun_again(engine, facts.changes),
+        *seals.notes(),
+    )
     return VerificationResult(
         tuple(todo[:done]),
         tuple(findings),
@@ -203,6 +192,26 @@ def verify(
         decisions,
         len(todo) - done,
     )
+
+
+def _beside_the_runs(
+    tx: Tx, project: str, ours: Sequence[Anchor], pruned: Mapping[str, tuple[int, str]]
+) -> Iterator[Discrepancy]:
+    """What differs in the logs of settings and of work items, in the tables, and of runs that were removed without a record."""
+    yield from tx.settings_log.problems([_chain(anchor.settings, anchor.at) for anchor in ours if anchor.settings])
+    yield from tx.items.problems(project, [_chain(anchor.work, anchor.at) for anchor in ours if anchor.work])
+    yield from tx.verification.schema_problems()
+    unknown = "the log of settings does not know that it was pruned"
+    for run in tx.retention.pruned_runs(project):
+        if pruned.get(run.run_id) != (run.events, run.last_hash):
+            yield Discrepancy("run_deleted", "run", unknown, run.run_id, run.events)
+
+
+def _begun_again(engine: Engine, changes: Iterable[SettingEvent]) -> Iterator[str]:
+    """When the file of the anchors was lost, which people should know."""
+    for change in changes:
+        if (change.type, change.name) == (LOST, anchors_here(engine)):
+            yield f"The file with the anchors was begun again at {change.at:%Y-%m-%d %H:%M:%S}Z: it does not show what was before."
 
 
 def _by_run(
