@@ -240,6 +240,21 @@ def test_a_disk_that_fails_is_an_answer_and_leaves_no_rest(root: Path, monkeypat
     assert tree_of(root) == {}
 
 
+def test_a_file_that_another_program_of_windows_has_open_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        fault = PermissionError(13, "The process cannot access the file", "C:\\shop\\out\\a", 32)
+        vars(fault)["winerror"] = 32  # only Windows takes it from the words above
+        raise fault
+
+    write_bundle(root, "out", {"a": "old"})
+    for kind in (FdFolder, PathFolder):
+        monkeypatch.setattr(kind, "move", refuse)
+    with pytest.raises(Refused, match=r"another program has 'C:\\shop\\out\\a' open") as no:
+        write_bundle(root, "out", {"a": "new"})
+    assert (no.value.code, no.value.hint) == ("unavailable", "Close it there, then try again.")
+    assert tree_of(root) == {"out/a": "old"}
+
+
 def test_a_bundle_is_written_whole(root: Path) -> None:
     (root / "out").mkdir()
     (root / "out/keep").write_text("keep")

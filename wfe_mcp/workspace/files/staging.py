@@ -24,6 +24,8 @@ from wfe_mcp.workspace.files.folders import Folder, new_name, walk
 from wfe_mcp.workspace.files.staged import STAGED
 
 _WFE = ".wfe"
+_HELD = 32
+"""What Windows answers where another program has the file open (ERROR_SHARING_VIOLATION)."""
 Parts = tuple[str, ...]
 
 
@@ -33,6 +35,9 @@ def refusing_faults(shown: str) -> Generator[None]:
     try:
         yield
     except OSError as exc:
+        if getattr(exc, "winerror", None) == _HELD:
+            why = f"'{shown}' could not be written: another program has '{exc.filename}' open."
+            raise Refused("unavailable", why, "Close it there, then try again.") from exc
         raise Refused(
             "unavailable",
             f"'{shown}' could not be written: {exc.strerror or exc}.",
