@@ -165,3 +165,20 @@ def test_items_of_a_loop_inside_another_are_corrected_where_those_of_the_outer_o
     assert cli.json("submit", run, "plan", "--path", "list.json").code == 0
     (blocker,) = cli.json("status", run).data["blockers"]
     assert f"decide: wfe-mcp retry {run} plan --feedback TEXT, or wfe-mcp skip {run} 'build[M1].part'" in blocker
+
+
+def test_a_rollback_over_phases_of_an_item_verifies_whatever_their_names(cli: Terminal, in_git: None) -> None:
+    items = {"in": "${artifacts.list.items}"}
+    body = [phase("write"), phase("judge")]
+    plan = {"id": "plan", "output": {"artifact": "list", "schema": ITEMS}}
+    cli.save(template("judged", plan, {"id": "build", "kind": "loop", "for_each": items, "phases": body}))
+    run = cli.start("judged")
+    (cli.root / "list.json").write_text(json.dumps({"items": [{"id": "T-1"}]}))
+    for name, file in ("plan", "list"), ("build[T-1].write", "draft"):
+        (cli.root / "draft.json").write_text('{"text": "walls"}')
+        assert cli.json("submit", run, name, "--path", f"{file}.json").code == 0
+
+    assert cli.json("rollback", run, "build[T-1].write", "--no-files").code == 0
+
+    verified = cli.json("verify")
+    assert verified.code == 0, verified.out

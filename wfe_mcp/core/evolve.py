@@ -358,10 +358,9 @@ def _rolled_back(state: RunState, event: e.RolledBack) -> RunState:
 
 def _in_order(state: RunState) -> RunState:
     """``state`` with its mappings in one order: JSON keeps none, and both must come out as the same text."""
-    declared = [phase.path for phase in state.spec.phases if phase.path in state.attempts]
-    paths = dict.fromkeys([*declared, *sorted(state.attempts)])
-    jumps, loops = dict(sorted(state.jumps.items())), dict(sorted(state.loops.items()))
-    return replace(state, attempts={path: state.attempts[path] for path in paths}, jumps=jumps, loops=loops)
+    attempts = {path: state.attempts[path] for path in loops.paths_as_stored(state)}
+    sorted_loops = dict(sorted(state.loops.items()))
+    return replace(state, attempts=attempts, jumps=dict(sorted(state.jumps.items())), loops=sorted_loops)
 
 
 def _end_open(state: RunState, *, pending: states.Cancelled | states.Skipped) -> RunState:

@@ -33,6 +33,12 @@ def attempts_in_order(state: RunState) -> Iterator[tuple[Attempt, ...]]:
     return (state.attempts[path] for path in paths)
 
 
+def paths_as_stored(state: RunState) -> tuple[PhasePath, ...]:
+    """The phases in the order in which a stored state has them: those of the template, then those in items, by name."""
+    declared = (phase.path for phase in state.spec.phases if phase.path in state.attempts)
+    return tuple(dict.fromkeys([*declared, *sorted(state.attempts)]))
+
+
 def loop_opened(
     attempt: Attempt, keys: Sequence[str], items: str | None, at: datetime, deadline: datetime | None
 ) -> e.LoopOpened | e.AttemptFailed:

@@ -22,7 +22,7 @@ from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.attempt_states import Awaiting, Failed, Gating, Pending, Ready, Running
 from wfe_mcp.core.consequences import deadline
 from wfe_mcp.core.graph import around
-from wfe_mcp.core.loops import GONE
+from wfe_mcp.core.loops import GONE, paths_as_stored
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus, Stage, Submission
 from wfe_mcp.core.paths import PhasePath
 
@@ -32,8 +32,8 @@ _ENDS = {RunStatus.COMPLETED, RunStatus.BLOCKED, RunStatus.FAILED}
 
 
 def changed_places(now: RunState, then: RunState, *, files: bool = False) -> tuple[PhasePath, ...]:
-    """The phases that differ from ``then``. ``files``: files go back too, so all work in them ends."""
-    return tuple(path for path in now.attempts if not _is_unchanged(now, then, path, files=files))
+    """The phases that differ from ``then``, as stored: a replay comes to another order. ``files``: files go back too, so all work in them ends."""
+    return tuple(path for path in paths_as_stored(now) if not _is_unchanged(now, then, path, files=files))
 
 
 def rolled_back(now: RunState, command: c.Rollback) -> e.RolledBack:
