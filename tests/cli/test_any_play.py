@@ -48,7 +48,7 @@ TEMPLATES = (
             "id": "steps",
             "kind": "loop",
             "for_each": EACH_STEP,
-            "phases": [phase("work", long_enough("work")), phase("look", HUMAN, next=back("look", "code"))],
+            "phases": [phase("work", long_enough("work")), phase("look", HUMAN, next=back("look", "work"))],
         },
         phase("sum", HUMAN),
     ),
