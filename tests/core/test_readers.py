@@ -30,6 +30,8 @@ READ = {
     "no check test; the user fixes it with: wfe-mcp init": "no check test; fix it with: wfe-mcp init",
     "it failed; the user tries it again with: wfe-mcp init": "it failed; try it again with: wfe-mcp init",
     "Attempt 2 is not ready yet: follow next.": "Attempt 2 is not ready yet.",
+    "#1 is a draft. Next: Mark it as ready, then retry. [draft]": "#1 is a draft. Next: Mark it as ready, then retry.",
+    "It is too long, see [todo]": "It is too long, see [todo]",
     "Name it: wfe-mcp list": "Name it: wfe-mcp list",
     "You may task the user to look.": "You may task the user to look.",
 }

@@ -32,6 +32,7 @@ _OTHERS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bcall status\b"), "run wfe-mcp status"),
     (re.compile(r"\bcall start_run again\b"), "start the run again"),
     (re.compile(r": follow next\.(?=\s|\Z)"), "."),  # the commands that come next are below
+    (re.compile(r"( Next: [^\n]+) \[[a-z_]+\]\Z"), r"\1"),  # the code at the end of a stored fault, for programs
 )
 _PROGRAM = r"\bwfe-mcp"
 _CASE = re.compile(r"\b(?:Ask|Tell) the user: ([a-z])")

@@ -335,7 +335,7 @@ def test_a_dry_run_names_what_would_change_and_changes_nothing(cli: Terminal) ->
     assert rest == ["  app.py (in no checkpoint)", *new, "  and 2 more"]
     discard = f"wfe-mcp rollback {run} {taken} --discard"
     assert (
-        f"Next: Save them first: wfe-mcp checkpoint {run}; or replace them, an undo has them: {discard}; or "
+        f"Next: save them first: wfe-mcp checkpoint {run}; or replace them, an undo has them: {discard}; or "
         in answer.err
     )
     discarding = cli("rollback", run, taken, "--dry-run", "--discard")

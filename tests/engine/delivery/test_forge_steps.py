@@ -23,6 +23,8 @@ from wfe_mcp.engine.credentials.stored import add_credential, delete_credential
 from wfe_mcp.engine.delivery.undo import undo_delivery
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.work.items import WORK, add_item, change_item
+from wfe_mcp.views.history.graph import graph_view
+from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.runs.operations import operation_line, operation_views
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -95,6 +97,8 @@ def test_a_blocker_waits_for_a_person_and_the_retry_continues_where_it_was(scene
         assert results(scene, run)["status"] == (
             f"#1 is a draft. Next: Mark it as ready at {forge.origin}/shop/till/pull/1, then retry this phase. [draft]"
         )
+        shown = graph_view(scene.engine, overview_of(scene.engine, run)).nodes[-1].reason
+        assert shown.endswith("then retry this phase."), shown
         assert rows(scene, run, "ship")["status"].output == {"blocker": "review"}
         assert scene.attempt(run, "ship").human_only
         forge.word = ""

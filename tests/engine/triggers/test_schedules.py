@@ -165,6 +165,13 @@ def test_what_stopped_the_last_run_is_said_for_people(scene: Scene) -> None:
     assert night.fault.endswith("Fix the listed inputs and start the run again.")
 
 
+def test_why_a_schedule_cannot_start_is_said_once_in_sentences(scene: Scene) -> None:
+    configure(scene, NIGHTLY.replace("drill", "dependency_update"))
+    why = schedules(scene.engine)[0].fault
+    assert why.count("the project has no check 'push'") == 1
+    assert ". Add it to .wfe/config.toml" in why, why
+
+
 def test_a_time_is_skipped_by_cancelling_its_job(scene: Scene) -> None:
     configure(scene, NIGHTLY)
     plan(scene.engine)

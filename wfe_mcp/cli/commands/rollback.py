@@ -8,6 +8,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Run
+from wfe_mcp.cli.terminal.render import lower_first
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
@@ -143,7 +144,9 @@ def _take_back(
         for line in _foreseen(answer):
             screen.line(line)
         view = answer.view_as(RollbackPreview)
-        screen.next(view.ways if view.ways and not discard else f"{view.command}{' --discard' if discard else ''}")
+        screen.next(
+            lower_first(view.ways) if view.ways and not discard else f"{view.command}{' --discard' if discard else ''}"
+        )
 
     if dry_run:
         answer = preview(invocation.engine, run, to, files, kind, discard=discard)

@@ -12,6 +12,7 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.text import exact, shorten
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.core.units import plural
@@ -200,7 +201,7 @@ def _step_rows(step: "StepView") -> list[tuple[str, str, str]]:
 def _step_text(step: "StepView") -> str:
     attempts = f", {step.tries} attempts" if step.tries else ""
     took = f", {step.took}" if step.took else ""
-    return f"{step.does}{attempts}{took}" + (f": {in_short(step.error)}" if step.error else "")
+    return f"{step.does}{attempts}{took}" + (f": {in_short(for_person(step.error))}" if step.error else "")
 
 
 def _render_tools(screen: Screen, attempt: "PhaseView") -> None:

@@ -204,13 +204,13 @@ def refusal_lines(answer: Envelope) -> tuple[list[str], list[str]]:
         + (f", got {shorten(repr(detail.got), 80)}" if detail.got is not None else "")
         for detail in error.details
     ]
-    wanted = [_lower_first(hint)] if hint and not near else []
+    wanted = [lower_first(hint)] if hint and not near else []
     if wanted and (_COMMAND.search(hint) or error.code == "needs_human"):
         return lines, wanted  # it says the step itself; the moves of the run are others
     return lines, [*wanted, *next_lines(answer)][:2]
 
 
-def _lower_first(hint: str) -> str:
+def lower_first(hint: str) -> str:
     """A hint behind ``Next:``; names and abbreviations keep their capitals."""
     return hint[:1].lower() + hint[1:] if hint[1:2].islower() else hint
 

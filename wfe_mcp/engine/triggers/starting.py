@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.core.readers import for_person
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.roles import fill_role
 from wfe_mcp.engine.runs.start import is_for_people, refuse_missing, start_run
@@ -40,7 +41,9 @@ def template_fault(engine: Engine, trigger: TriggerSettings, more: tuple[str, ..
         if trigger.driver:
             fill_role(settings, trigger.driver)
     except Refused as no:
-        return f"{no.message} {no.details[0].message if no.details else no.hint}"
+        detail = no.details[0].message if no.details else ""
+        more = detail if detail and detail not in no.message else for_person(no.hint)
+        return f"{no.message.removesuffix('.')}. {more}".rstrip()
     if is_for_people(engine, settings, trigger.template):
         return f"policy.templates lets no agent start {trigger.template!r}, and this is no more than one."
     schema, named = template.template.inputs, {*trigger.inputs, *more}

@@ -6,6 +6,7 @@ from datetime import datetime
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.paths import PhasePath, declared_path, item_of, name_of, seen_from
+from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.spec import PhaseSpec
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
@@ -159,6 +160,7 @@ def graph_view(engine: Engine, overview: Overview) -> GraphView:
                 kind="loop" if spec.loop is not None else spec.kind,
                 gates=gates,
                 state=str(attempt.status),
+                reason=for_person(attempt.reason),
                 attempt=attempt.number,
                 needs=tuple(seen_from(path, need) for need in spec.needs),
                 parent=spec.parent or "" if item is None else item[0],
@@ -202,6 +204,7 @@ def lineage_view(engine: Engine, overview: Overview) -> LineageView:
                 attempt,
                 attempt=attempt.number,
                 state=str(attempt.status),
+                reason=for_person(attempt.reason),
                 is_newest=attempt is state.attempts[path][-1],
                 ended=hidden_end(attempt),
                 sha256=(attempt.sha256 or "")[:12] if attempt.revision else "",
