@@ -172,6 +172,20 @@ def test_a_printed_decision_has_nothing_over_its_text(scene: Scene, visit: Visit
     expect(shown.get_by_role("button", name="Approve")).to_be_hidden()
 
 
+def test_a_run_is_printed_dark_on_white_and_whole(scene: Scene, visit: Visit) -> None:
+    scene.check("table", "print('line\\n' * 60); raise SystemExit(1)")
+    run = scene.start(phase("plan", command("table"), on_fail=[{"do": "block"}]))
+    scene.do(run, "plan")
+    shown = visit(f"/runs/{run}", 1280)
+    why = shown.locator(".stopped .words")
+    is_cut = "(text) => text.scrollHeight > text.clientHeight"
+    shown.evaluate("() => { document.documentElement.dataset.theme = 'dark'; }")
+    assert why.evaluate(is_cut)
+    shown.emulate_media(media="print")
+    assert not why.evaluate(is_cut)
+    assert shown.evaluate("() => getComputedStyle(document.documentElement).colorScheme") == "light"
+
+
 def test_the_state_of_a_phase_stays_in_its_panel(scene: Scene, visit: Visit) -> None:
     run = scene.start(phase("plan", approval()))
     scene.do(run, "plan")

@@ -1,6 +1,9 @@
 """The page of a project, and the line of the first page that leads to it: facts, figures of the week."""
 
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,3 +108,22 @@ def test_checks_that_are_not_trusted_yet_are_not_called_missing(play: Play) -> N
     expect(checks).to_contain_text("What its configuration runs counts once you trust it. wfe-mcp trust")
     shown.get_by_role("link", name="Providers and roles").click()
     expect(checks).to_contain_text("What the configuration runs counts once you trust it. wfe-mcp trust")
+
+
+def test_a_folder_that_became_another_project_is_listed_with_the_earlier_one_which_can_be_forgotten(play: Play) -> None:
+    play.scene.start(phase("plan"))
+    root = play.scene.root
+    shutil.rmtree(root / ".git")
+    shutil.rmtree(root / ".wfe")
+    argv = [sys.executable, "-m", "wfe_mcp", "project"]
+    subprocess.run([*argv, "add"], cwd=root, env=play.env, check=True, capture_output=True)
+    listed = subprocess.run([*argv, "list"], cwd=root, env=play.env, check=True, capture_output=True, text=True)
+    assert f"Next: wfe-mcp project forget {play.scene.engine.project_id}" in listed.stderr, listed
+
+    lines = play.to("/projects").locator(".plist > li").filter(has_text=str(root))
+    expect(lines).to_have_count(2)
+    expect(lines.last).to_contain_text("1 open run")
+    lines.last.get_by_role("button", name="Forget it").click()
+    play.sign()
+    expect(lines).to_have_count(1)
+    expect(lines).to_contain_text("0 open runs")

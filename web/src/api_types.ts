@@ -1577,6 +1577,7 @@ export interface ProjectRow {
   created_at: string;
   name: string;
   missing?: boolean;
+  earlier?: boolean;
   open_runs?: number;
   run_count?: number;
 }
@@ -1587,6 +1588,7 @@ export interface ProjectView {
   created_at: string;
   name: string;
   missing?: boolean;
+  earlier?: boolean;
   open_runs?: number;
   run_count?: number;
   default_template?: string;

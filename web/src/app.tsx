@@ -235,7 +235,7 @@ export function App() {
           <kbd className="only-desktop">Ctrl K</kbd>
         </button>
         {session.data?.login && (
-          <a className="btn bare slim" href="/access" title="Your tokens, machines and passkeys, and the way out">
+          <a className="btn bare slim" href="/access" title="Your tokens, machines and passkeys, until when you are away, and the way out">
             {session.data.user}
           </a>
         )}

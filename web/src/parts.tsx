@@ -50,10 +50,14 @@ export function Gates({ gates }: { gates: Gate[] }) {
   );
 }
 
-/** Why a phase failed; what a check printed keeps its columns. */
-export function Reason({ node, className }: { node: NodeView; className: string }) {
-  const [first, ...rest] = (node.reason ?? "").split("\n");
-  const isPrinted = node.gates.some((gate) => gate.gate === "command" && gate.state === "fail");
+/** Why a phase failed. */
+export const Reason = ({ node, className }: { node: NodeView; className: string }) => (
+  <Said text={node.reason ?? ""} isPrinted={node.gates.some((gate) => gate.gate === "command" && gate.state === "fail")} className={className} />
+);
+
+/** A sentence, and what follows it; what a check printed keeps its columns. */
+export function Said({ text, isPrinted, className }: { text: string; isPrinted: boolean; className: string }) {
+  const [first, ...rest] = text.split("\n");
   return (
     <p className={`${className} words`}>
       {first}

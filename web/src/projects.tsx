@@ -72,12 +72,15 @@ export function Projects({ id, inbox }: { id: string; inbox: InboxView | null })
               {project.missing ? (
                 <Missing project={project} done={reload} />
               ) : (
-                <a href={to("projects", project.project)}>
-                  <span />
-                  <b>{project.name}</b>
-                  <span className="muted">{count(project.open_runs ?? 0, "open run")}</span>
-                  <small>{project.root}</small>
-                </a>
+                <>
+                  <a href={to("projects", project.project)}>
+                    <span />
+                    <b>{project.name}</b>
+                    <span className="muted">{count(project.open_runs ?? 0, "open run")}</span>
+                    <small>{project.root}</small>
+                  </a>
+                  {project.earlier && <Earlier project={project} done={reload} />}
+                </>
               )}
             </li>
           ))}
@@ -118,15 +121,33 @@ function Missing({ project, done }: { project: ProjectRow; done: () => void }) {
         <button className="btn" disabled={busy} title={`wfe-mcp project move ${project.root}`}>
           {found ? "It is the same project" : "It was renamed or moved"}
         </button>
-        <button type="button" className="btn" disabled={busy} title={`wfe-mcp project forget ${project.project}`} onClick={() => act(async () => { await send(`${path}/forget`, {}); done(); })}>
-          Forget it
-        </button>
+        <Forget project={project} busy={busy} act={act} done={done} />
       </form>
       {found && <ul className="words">{found.lines.map((line) => <li key={line}>{line.trim()}</li>)}</ul>}
       <Problem error={refused} />
     </section>
   );
 }
+
+/** A project whose folder is another one by now, such as after its .git was made anew. */
+function Earlier({ project, done }: { project: ProjectRow; done: () => void }) {
+  const [act, busy, refused] = useAct();
+  return (
+    <div style={{ padding: "0 0.75rem 0.5rem" }}>
+      <div className="row wrap">
+        <Flag kind="old">earlier: this folder is another project now</Flag>
+        <Forget project={project} busy={busy} act={act} done={done} />
+      </div>
+      <Problem error={refused} />
+    </div>
+  );
+}
+
+const Forget = ({ project, busy, act, done }: { project: ProjectRow; busy: boolean; act: ReturnType<typeof useAct>[0]; done: () => void }) => (
+  <button type="button" className="btn" disabled={busy} title={`wfe-mcp project forget ${project.project}`} onClick={() => act(async () => { await send(`/projects/${encodeURIComponent(project.project)}/forget`, {}); done(); })}>
+    Forget it
+  </button>
+);
 
 function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
   const { data, error } = useAsk<ProjectView>(`/projects/${encodeURIComponent(id)}`, (event) => event.project === id);

@@ -4,12 +4,15 @@ import { query, useAsk, useToolNews, useWritten } from "./api";
 import type { ActivityView, ArtifactPage, EvidenceList, LineageView, RunView, ToolCallList } from "./api_types";
 import { stateOf, subline, type GraphNode } from "./graph";
 import { Icon } from "./icons";
-import { Cli, Flag, Gates, Reason, State, Waiting } from "./parts";
+import { Cli, Flag, Gates, Reason, Said, State, Waiting } from "./parts";
 import { Remedies } from "./remedies";
 import { Parts, Value, type Part } from "./rendered";
 import { to } from "./route";
 import { Decided } from "./run_history";
 import { age, clock, isReported, money, tokens } from "./words";
+
+/** Lines of a feedback that is not folded. */
+const SHORT = 6;
 
 export function Side({ run, node, data, close }: { run: string; node: GraphNode; data: RunView; close: () => void }) {
   const id = encodeURIComponent(run);
@@ -23,6 +26,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
   const lines = useAsk<LineageView>(`/runs/${id}/attempts`, mine);
   const mineNow = (lines.data?.attempts ?? []).filter((attempt) => attempt.phase === node.phase);
   const feedback = (mineNow[mineNow.length - 1]?.feedback ?? []).filter((each) => each !== node.reason);
+  const checked = node.gates.some((gate) => gate.gate === "command");
   const decisions = mineNow[mineNow.length - 1]?.decisions ?? [];
   const quoted = node.phase.includes("[") ? `'${node.phase}'` : node.phase;
   const command = node.state === "awaiting" ? `wfe-mcp approve ${run} ${quoted}` : `wfe-mcp show ${run} --phase ${quoted}`;
@@ -71,10 +75,12 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
         {node.reason && <Reason node={node} className="said" />}
         {stopped && remedies}
         {feedback.map((each, index) => (
-          <div key={index} className="said">
-            <b>Feedback to this attempt</b>
-            <p className="words">{each}</p>
-          </div>
+          <details key={index} className="said" open={each.split("\n").length <= SHORT}>
+            <summary className="fold row">
+              <b>Feedback to this attempt</b>
+            </summary>
+            <Said text={each} isPrinted={checked && !decisions.length} className="" />
+          </details>
         ))}
       </div>
       {node.state === "running" && <Writes run={run} phase={node.phase} attempt={phase?.attempt} />}
@@ -96,7 +102,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
                 return (
                   <li key={index}>
                     <Gates gates={[gate]} /> <b>{gate.gate}</b> {gate.state} {gate.weakened && <Flag kind="weak">weakened</Flag>} {verdict?.level && <span className="tag">{verdict.level}</span>}
-                    {verdict?.message && !decisions.some((one) => one.comment && verdict.message?.endsWith(one.comment)) && <p className="words soft small">{verdict.message}</p>}
+                    {verdict?.message && !decisions.some((one) => one.comment && verdict.message?.endsWith(one.comment)) && <Said text={verdict.message} isPrinted={gate.gate === "command"} className="soft small" />}
                   </li>
                 );
               })}
@@ -163,7 +169,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
             {mineNow.map((each) => (
               <li key={each.attempt}>
                 <b>Attempt {each.attempt}</b> <State state={each.ended || each.state} /> {each.sha256 && <code>{each.sha256}</code>}
-                {each.reason && <p className="words soft small">{each.reason}</p>}
+                {each.reason && <Said text={each.reason} isPrinted={checked && !each.decisions?.length} className="soft small" />}
                 <Decided decisions={each.decisions} />
               </li>
             ))}

@@ -1,5 +1,6 @@
 // Work items by status: a card is moved by its key, by its menu, or by dragging it. Where it may go, the server says.
 import { useState } from "react";
+import { flushSync } from "react-dom";
 import type { ItemCard } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { STATUSES, useMoving } from "./item_acts";
@@ -12,6 +13,8 @@ import { age, capital } from "./words";
 /** Of what is over, the newest are shown. */
 const OVER = ["done", "dropped"];
 const MOST_OVER = 20;
+/** Cards of a column until more are asked for. */
+const FEW = 30;
 
 const legal = (item: ItemCard | null, status: string): boolean => !!item?.moves?.some((move) => move.to === status && !move.refused);
 
@@ -29,7 +32,15 @@ export function WorkBoard() {
   const [chosen, setChosen] = useState("");
   const items = [...(open.data?.items ?? []), ...(over.data?.items ?? [])];
   const key = (each: ItemCard) => `${each.project} ${each.id}`;
-  const columns = STATUSES.map((status): [string, ItemCard[]] => [status, items.filter((item) => item.status === status)]);
+  const [shown, setShown] = useKept<Record<string, number>>("shown", {});
+  const columns = STATUSES.map((status): [string, ItemCard[], ItemCard[]] => {
+    const all = items.filter((item) => item.status === status);
+    return [status, all.slice(0, shown[status] ?? FEW), all];
+  });
+  const showMore = (status: string, from: number, next: ItemCard) => {
+    flushSync(() => setShown({ ...shown, [status]: from + FEW }));
+    document.getElementById(`card ${key(next)}`)?.focus();
+  };
   const order = columns.flatMap(([, cards]) => cards);
   const now = order.find((each) => key(each) === chosen);
   const step = (by: number) => {
@@ -73,7 +84,7 @@ export function WorkBoard() {
       )}
       {items.length > 0 && (
         <div className={`board work ${dragged ? "dragging" : ""}`} tabIndex={0} role="region" aria-label="Board of work items">
-          {columns.map(([status, cards]) => (
+          {columns.map(([status, cards, all]) => (
             <section
               key={status}
               aria-label={status}
@@ -87,12 +98,12 @@ export function WorkBoard() {
               }}
             >
               <h2>
-                {capital(status)} <span className="muted">{Math.max(cards.length, count(status))}</span>
+                {capital(status)} <span className="muted">{Math.max(all.length, count(status))}</span>
               </h2>
               <ul>
-                {count(status) > cards.length && (
+                {count(status) > all.length && (
                   <li className="small">
-                    <a href={`#/items?status=${status}`}>{count(status) - cards.length} more in the list</a>
+                    <a href={`#/items?status=${status}`}>{count(status) - all.length} more in the list</a>
                   </li>
                 )}
                 {cards.map((card) => (
@@ -126,6 +137,13 @@ export function WorkBoard() {
                         </button>
                       </span>
                     </article>
+                  </li>
+                ))}
+                {all.slice(cards.length, cards.length + 1).map((next) => (
+                  <li key="more">
+                    <button type="button" className="btn slim" onClick={() => showMore(status, cards.length, next)}>
+                      {Math.min(FEW, all.length - cards.length)} more<span className="hidden"> of {status}</span>
+                    </button>
                   </li>
                 ))}
               </ul>

@@ -108,7 +108,7 @@ def show(invocation: Invocation, kind: Kind = "") -> None:
 def list_all(invocation: Invocation) -> None:
     """List all projects with their folders.
 
-    Those whose folder is missing come first.
+    Those whose folder is missing come first; an earlier one is of a folder that is another project by now.
     """
     from wfe_mcp.engine.kernel.identity import move_command
     from wfe_mcp.engine.maintenance.projects import known_projects
@@ -123,15 +123,18 @@ def list_all(invocation: Invocation) -> None:
                 project.name,
                 project.open_runs,
                 project.runs,
-                f"{project.folder}{'  (missing)' if project.missing else ''}",
+                f"{project.folder}{'  (missing)' if project.missing else '  (earlier)' if project.earlier else ''}",
             )
             for project in records
         ]
         screen.table(("project", "open", "runs", "folder"), rows)
         screen.line(f"{plural(len(records), 'project')}.")
         missing = [project for project in records if project.missing]
+        earlier = [project for project in records if project.earlier]
         if missing:
             screen.next(move_command(missing[0].folder, "NEW"), f"wfe-mcp project forget {missing[0].id}")
+        elif earlier:
+            screen.next(f"wfe-mcp project forget {earlier[0].id}")
 
     view = ProjectList(projects=tuple(map(project_row, records)))
     invocation.answer(plural(len(records), "project"), render, view=view)

@@ -8,6 +8,7 @@ Only a person moves or forgets: it decides whose runs, trust and keys a folder h
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -35,7 +36,7 @@ _LONGEST, _NAMED = 60, 5
 
 @dataclass(frozen=True, slots=True)
 class KnownProject:
-    """A project of the database. ``missing``: its folder is gone, or its disk is not there."""
+    """A project of the database. ``missing``: its folder is gone, or its disk is not there; ``earlier``: that is another project now."""
 
     id: str
     name: str
@@ -44,6 +45,7 @@ class KnownProject:
     open_runs: int
     runs: int
     created_at: str
+    earlier: bool = False
 
 
 def known_projects(tx: Tx, only: str = "", *, here: str = "") -> list[KnownProject]:
@@ -69,7 +71,13 @@ def known_projects(tx: Tx, only: str = "", *, here: str = "") -> list[KnownProje
             else project.forgotten_at is None and (project.id == here or _is_project(tx, project))
         )
     ]
-    return sorted(projects, key=lambda one: (not one.missing, one.name.casefold(), one.folder))
+    shared = {folder for folder, count in Counter(project.folder for project in projects).items() if count > 1}
+    now = {folder: identity.known_at(tx, project_at(Path(folder))) for folder in shared if Path(folder).is_dir()}
+    marked = [
+        replace(project, earlier=True) if (there := now.get(project.folder)) and there.id != project.id else project
+        for project in projects
+    ]
+    return sorted(marked, key=lambda one: (not one.missing, one.name.casefold(), one.folder, one.earlier))
 
 
 def _is_project(tx: Tx, record: ProjectRecord) -> bool:

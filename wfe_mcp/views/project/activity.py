@@ -109,13 +109,17 @@ class EvidenceList:
 
 @view_model
 class ProjectRow:
-    """A project. ``root``: its folder; ``missing``: it is gone, or its disk is not there. ``name``: of the folder, unless given."""
+    """A project. ``root``: its folder; ``missing``: it is gone, or its disk is not there; ``earlier``: it is another project by now.
+
+    ``name``: of the folder, unless given.
+    """
 
     project: str
     root: str
     created_at: str
     name: str
     missing: bool = False
+    earlier: bool = False
     open_runs: int = 0
     run_count: int = 0
 

@@ -1,4 +1,4 @@
-"""A review with many findings is read by what is worst, and each place that it names leads to the line of the change."""
+"""What is long stays readable: a review with many findings, a full column of the board, what a check printed."""
 
 from typing import Any
 
@@ -7,7 +7,8 @@ from playwright.sync_api import expect
 
 from tests.dashboard.browser import asked
 from tests.dashboard.test_navigation import Visit, visit
-from tests.engine.scene import Scene, approval, phase
+from tests.engine.scene import AGENT, Scene, approval, command, phase
+from wfe_mcp.engine.work.items import add_item
 
 __all__ = ["visit"]
 
@@ -63,3 +64,29 @@ def test_the_place_of_a_finding_leads_to_its_line_of_the_change(scene: Scene, re
     place.click()
     expect(line).to_be_in_viewport()
     expect(first).not_to_be_in_viewport()
+
+
+def test_a_column_of_the_board_shows_thirty_cards_and_more_on_request(scene: Scene, visit: Visit) -> None:
+    for number in range(40):
+        add_item(scene.engine, AGENT, "task", {"title": f"Task {number}"})
+    shown = visit("/items/board")
+    column = shown.get_by_role("region", name="planned")
+    expect(column.locator(".card")).to_have_count(30)
+    expect(column.get_by_role("heading")).to_have_text("Planned 40")
+    column.get_by_role("button", name="10 more of planned").click()
+    expect(column.locator(".card")).to_have_count(40)
+    expect(column.locator(".card a").nth(30)).to_be_focused()
+
+
+def test_what_a_check_printed_keeps_its_columns_wherever_it_is_shown(scene: Scene, visit: Visit) -> None:
+    scene.check("table", "import os; print('port   height\\nbrest    2.05', os.getpid()); raise SystemExit(1)")
+    run = scene.start(phase("measure", command("table"), on_fail=[{"do": "retry", "max_attempts": 2}, {"do": "block"}]))
+    for _ in range(2):
+        scene.do(run, "measure")
+    shown = visit(f"/runs/{run}/graph/measure")
+    panel = shown.get_by_role("complementary", name="Phase measure")
+    printed = shown.locator(".code", has_text="brest    2.05")
+    expect(panel.get_by_role("tabpanel", name="Gates").locator(printed)).to_be_visible()
+    expect(panel.locator("details.said").locator(printed)).to_have_count(1)
+    panel.get_by_role("tab", name="Attempts").click()
+    expect(panel.get_by_role("tabpanel", name="Attempts").locator(printed)).to_have_count(2)
