@@ -85,22 +85,6 @@ def available(root: Path) -> str | None:
     return repository_or_why if isinstance(repository_or_why, str) else None
 
 
-def take(
-    root: Path,
-    note: Mapping[str, Any],
-    limits: Limits,
-    *,
-    at: datetime,
-    besides: Sequence[str] = (),
-) -> Snapshot:
-    """Save the files below ``root``; a commit that no ref keeps yet (``checkpoints.keep``).
-
-    ``note``: JSON that the commit carries. ``at``: its time. ``besides``: paths that are saved although git ignores
-    them, unless they are missing, too large or not files. Refuses ``unavailable``, with nothing changed.
-    """
-    return _take(root, note, limits, at, besides, None)
-
-
 class Snapshots:
     """Takes snapshots, and returns a folder's last one again when nothing has changed since."""
 
@@ -113,23 +97,29 @@ class Snapshots:
         """The files of ``root``, as ``files`` where that is fresh: a new snapshot, or the last one. Refuses as ``take`` does."""
         before = self._last.pop(root, None)
         like = before[2] if before is not None and before[0] == limits and before[1] <= at else None
-        snapshot = _take(root, note, limits, at, (), like, files)
+        snapshot = take(root, note, limits, at=at, like=like, seen=files)
         self._last[root] = (
             (limits, before[1], snapshot) if before is not None and snapshot is like else (limits, at, snapshot)
         )
         return snapshot
 
 
-def _take(
+def take(
     root: Path,
     note: Mapping[str, Any],
     limits: Limits,
+    *,
     at: datetime,
-    besides: Sequence[str],
-    like: Snapshot | None,
+    besides: Sequence[str] = (),
+    like: Snapshot | None = None,
     seen: SeenFiles | None = None,
 ) -> Snapshot:
-    """A snapshot; ``like`` itself, where it has the same files and its commit still exists."""
+    """Save the files below ``root``; a commit that no ref keeps yet (``checkpoints.keep``).
+
+    ``note``: JSON that the commit carries. ``at``: its time. ``besides``: paths that are saved although git ignores
+    them, unless they are missing, too large or not files. ``like``: the snapshot that is returned where it has the same files
+    and its commit still exists. Refuses ``unavailable``, with nothing changed.
+    """
     repo = require_available(root)
     store = _store(root)
     with (
