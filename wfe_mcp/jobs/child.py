@@ -18,7 +18,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, NotRequired, Protocol, TypedDict
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.jobs.environment import MARK
@@ -58,6 +58,17 @@ class ChildResult:
     log_path: Path | None
     survivors: tuple[int, ...] = ()
     log_fault: str = ""
+
+
+class ChildValues(TypedDict):
+    """The values of a ``RunChild``, for what passes them on."""
+
+    cwd: Path
+    env: Mapping[str, str]
+    timeout_s: float
+    max_output_bytes: NotRequired[int]
+    log_path: NotRequired[Path | None]
+    linger_s: NotRequired[float]
 
 
 class RunChild(Protocol):

@@ -18,14 +18,13 @@ backend only runs them.
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult, never, run_child
+from wfe_mcp.jobs.child import ChildResult, ChildValues, never, run_child
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records.jobs import JobRecord
 
@@ -144,16 +143,11 @@ class JobContext:
         self,
         argv: Sequence[str],
         *,
-        cwd: Path,
-        env: Mapping[str, str],
-        timeout_s: float,
-        max_output_bytes: int = MAX_OUTPUT_BYTES,
-        log_path: Path | None = None,
         stdin: bytes = b"",
         on_line: Callable[[str], object] | None = None,
         should_stop: Callable[[], bool] = never,
-        linger_s: float = 0.0,
         leaves: bool = False,
+        **values: Unpack[ChildValues],
     ) -> ChildResult:
         """``jobs.child.run_child`` for this job: a child that runs for longer than ``NOTE_AFTER_S`` is recorded on the job's
         row, and it ends when the job must stop. Raises ChildStopped then, also when ``should_stop`` returned True in between.
@@ -169,17 +163,12 @@ class JobContext:
 
         result = run_child(
             argv,
-            cwd=cwd,
-            env=env,
-            timeout_s=timeout_s,
-            max_output_bytes=max_output_bytes,
-            log_path=log_path,
+            **values,
             on_started=lambda pid, started_at: unnoted.append((pid, started_at)),
             should_stop=must_stop,
             mark=mark_of(self.job.id, self.job.fence),
             stdin=stdin,
             on_line=on_line,
-            linger_s=linger_s,
             leaves=leaves,
         )
         if result.cancelled and self.stop.is_asked:

@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from wfe_mcp.core.errors import nearest_hint
 from wfe_mcp.core.findings import HealthFinding
@@ -35,7 +35,7 @@ from wfe_mcp.engine.kernel.step_call import StepCall, check_evidence
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.judgement import Judgement
-from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult, run_child
+from wfe_mcp.jobs.child import ChildResult, ChildValues, run_child
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.handed import HandedVariables, HandOut
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext
@@ -134,27 +134,9 @@ def _run(site: Site, stage: Stage, commit: str, more: Mapping[str, str]) -> Judg
         hand = there.hand
     takes_files = bool(settings.host) and stage in _TAKES_FILES
 
-    def run(
-        argv: Sequence[str],
-        *,
-        cwd: Path,
-        env: Mapping[str, str],
-        timeout_s: float,
-        max_output_bytes: int = MAX_OUTPUT_BYTES,
-        log_path: Path | None = None,
-        linger_s: float = 0.0,
-    ) -> ChildResult:
-        return site.context.run_child(
-            argv,
-            cwd=cwd,
-            env=env,
-            timeout_s=timeout_s,
-            max_output_bytes=max_output_bytes,
-            log_path=log_path,
-            linger_s=linger_s,
-            stdin=there.line + (_archive(cwd) if takes_files else b""),
-            leaves=stage in _TAKES_FILES,
-        )
+    def run(argv: Sequence[str], **values: Unpack[ChildValues]) -> ChildResult:
+        stdin = there.line + (_archive(values["cwd"]) if takes_files else b"")
+        return site.context.run_child(argv, stdin=stdin, leaves=stage in _TAKES_FILES, **values)
 
     judgement = run_check(
         check.model_copy(update=update),
