@@ -1,5 +1,6 @@
 """What is long stays readable: a review with many findings, a full column of the board, what a check printed."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from playwright.sync_api import expect
 
 from tests.dashboard.browser import asked
 from tests.dashboard.test_navigation import Visit, visit
+from tests.dashboard.test_work_pages import sign
 from tests.engine.scene import AGENT, Scene, approval, command, phase
 from wfe_mcp.engine.work.items import add_item
 
@@ -17,7 +19,7 @@ __all__ = ["visit"]
 def review(scene: Scene) -> str:
     """The run of a review with 200 findings, which waits for its approval; the change has 30 lines."""
     audit = phase("audit", approval())
-    audit["output"] = {"artifact": "review", "schema": "review@1"}
+    audit["output"] = {"artifact": "review", "schema": "review@1", "editable": True}
     run = scene.start(audit)
     scene.begin(run, "audit")
     scene.write("src/tide.py", "".join(f"height_{line} = {line}\n" for line in range(1, 31)))
@@ -90,3 +92,30 @@ def test_what_a_check_printed_keeps_its_columns_wherever_it_is_shown(scene: Scen
     expect(panel.locator("details.said").locator(printed)).to_have_count(1)
     panel.get_by_role("tab", name="Attempts").click()
     expect(panel.get_by_role("tabpanel", name="Attempts").locator(printed)).to_have_count(2)
+
+
+def test_a_decision_counts_those_that_were_not_asked_for_yet_and_leads_to_them(scene: Scene, visit: Visit) -> None:
+    runs = [scene.start(phase("plan", approval())) for _ in range(3)]
+    for run in runs:
+        scene.do(run, "plan")
+    shown = visit(f"/inbox/{asked(scene, runs[2])}")
+    position = shown.get_by_role("navigation", name="Decisions that wait")
+    expect(position).to_contain_text("1 of 3")
+    position.get_by_role("link", name="Next decision").click()
+    expect(shown.locator(".crumbs")).to_contain_text(re.compile(f"run ({runs[0]}|{runs[1]})"))
+
+
+def test_the_form_of_a_long_list_shows_a_line_of_each_item_and_opens_those_with_a_fault(
+    scene: Scene, review: str, visit: Visit
+) -> None:
+    shown = visit(f"/form/{review}/audit")
+    items = shown.locator(".nested.item")
+    expect(items).to_have_count(200)
+    expect(shown.get_by_label("severity")).to_have_count(0)
+    items.nth(7).get_by_role("button", name="findings 8 Remark 007").click()
+    shown.get_by_label("title").fill(" ")
+    items.nth(7).get_by_role("button", name="findings 8", exact=True).click()
+    expect(shown.get_by_label("title")).to_have_count(0)
+    shown.get_by_role("button", name="Store and judge again").click()
+    sign(shown)
+    expect(shown.get_by_label("title")).to_have_count(1)

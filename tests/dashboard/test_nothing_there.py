@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.dashboard.stage import Stage
 from tests.dashboard.test_navigation import Visit, to, visit
-from tests.engine.scene import Scene
+from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.engine.access import tokens
 
 __all__ = ["visit"]
@@ -33,6 +33,20 @@ def test_an_address_of_what_is_not_there_names_it_and_leads_to_the_list(stage: S
 
     to(shown, f"/ask/{stage.working}/review")
     expect(shown.get_by_role("alert")).to_have_text("You cannot approve 'review' while it is pending.")
+
+
+def test_a_run_of_a_project_whose_folder_is_gone_names_it_and_leads_to_where_it_is_moved(
+    scene: Scene, shop: Scene, visit: Visit
+) -> None:
+    run = shop.start(phase("plan", approval()))
+    shop.do(run, "plan")
+    shop.root.rename(shop.root.parent / "elsewhere")
+    shown = visit()
+    for address in (f"/runs/{run}", f"/ask/{run}/plan"):
+        to(shown, address)
+        expect(shown.locator("h1")).to_have_text(f"The folder of 'shop' is gone: {shop.root}")
+    shown.get_by_role("link", name="Say where it is now").click()
+    expect(shown.get_by_role("region", name="shop, missing")).to_contain_text("folder missing")
 
 
 @pytest.mark.usefixtures("stage")

@@ -1,7 +1,7 @@
 // Asks for an approval that waits without an open request, and goes on to its decision.
 import { useEffect, useRef, useState } from "react";
 import { Refused, ask } from "./api";
-import { Waiting } from "./parts";
+import { NotThere, Waiting, isGone } from "./parts";
 import { to } from "./route";
 
 export function AskFor({ run, phase }: { run: string; phase: string }) {
@@ -17,6 +17,7 @@ export function AskFor({ run, phase }: { run: string; phase: string }) {
       else setError(fault);
     });
   }, [run, phase]);
+  if (error && isGone(error)) return <NotThere error={error} list="#/inbox" called="the Inbox" />;
   return (
     <>
       <h1>Approve {phase}</h1>

@@ -38,7 +38,7 @@ export function useProject({ one = false } = {}): InProject {
   useEffect(() => {
     if (isGone) chooseProject("");
   }, [isGone]);
-  const given = rows.map((row) => row.name || folder(row.root));
+  const given = rows.map((row) => `${row.name || folder(row.root)}${row.earlier ? " (earlier)" : ""}`);
   const names = new Map(rows.map((row, at) => [row.project, given.filter((name) => name === given[at]).length > 1 ? row.root : (given[at] ?? row.root)]));
   const here = session?.project ?? "";
   const id = isGone ? "" : chosen || (one ? here : "");

@@ -142,11 +142,19 @@ export function Problem({ error }: { error: Refused | null }) {
 }
 
 /** In place of a page whose subject is not there: what was said, and where one looks for it. Its hint is for a program. */
+/** Whether it is about a project whose folder is gone. */
+export const isGone = (error: Refused): boolean => (error.data as { folder?: string } | null)?.folder !== undefined;
+
 export function NotThere({ error, list, called }: { error: Refused; list: string; called: string }) {
   if (![400, 404].includes(error.status)) return <Problem error={error} />;
   return (
     <>
       <h1>{error.message}</h1>
+      {isGone(error) && (
+        <p>
+          Was it renamed or moved? <a href="#/projects">Say where it is now</a>
+        </p>
+      )}
       <p>
         <a href={list}>Show {called}</a>
       </p>

@@ -3,13 +3,13 @@ import type { InboxView } from "./api_types";
 import { Icon } from "./icons";
 import { waits } from "./inbox";
 import { useKeys } from "./keys";
-import { go, to } from "./route";
+import { go } from "./route";
 
 export function Position({ request, inbox }: { request: string; inbox: InboxView | null }) {
-  const all = inbox ? waits(inbox).filter((wait) => wait.request) : [];
+  const all = inbox ? waits(inbox).filter((wait) => wait.kind === "Decisions") : [];
   const at = all.findIndex((each) => each.request === request);
   const [before, after] = [all[at - 1], at < 0 ? undefined : all[at + 1]];
-  const open = (other?: { request: string }) => (other ? () => go(to("inbox", other.request)) : undefined);
+  const open = (other?: { href: string }) => (other ? () => go(other.href) : undefined);
   useKeys({ j: open(after), k: open(before) });
   if (at < 0 || all.length < 2) return null;
   const way = (other: typeof before, name: string, key: string, icon: string) =>

@@ -1,5 +1,5 @@
 // A form made from a JSON Schema: fields for what it describes, nested, and JSON for what it does not.
-import { useId, useState } from "react";
+import { useId, useState, type ReactNode } from "react";
 import type { Fault } from "./api_types";
 import { Icon } from "./icons";
 import { Coded } from "./parts";
@@ -220,15 +220,9 @@ function Items({ name, schema, items, root, path, deep, required, value, set, fa
       </legend>
       {schema.description && <p className="hint"><Coded text={schema.description} /></p>}
       {rows.map((row, index) => (
-        <div key={index} className="nested item">
-          <p className="row">
-            <b>{index + 1}</b>
-            <button type="button" className="btn slim bare end" aria-label={`Take out ${name} ${index + 1}`} onClick={() => put(rows.filter((_, at) => at !== index))}>
-              <Icon name="x" />
-            </button>
-          </p>
+        <Item key={index} name={name} number={index + 1} row={row} folds={rows.length > MOST_OPEN} isBad={below(faults, `${path}/${index}`).length > 0} takeOut={() => put(rows.filter((_, at) => at !== index))}>
           <SchemaForm schema={items} root={root} path={`${path}/${index}`} deep={deep + 1} folds={folds} values={isObject(row) ? row : {}} change={(next) => put(rows.map((each, at) => (at === index ? next : each)))} faults={faults} />
-        </div>
+        </Item>
       ))}
       <button type="button" className="btn slim" onClick={() => put([...rows, {}])}>
         <Icon name="plus" />
@@ -240,6 +234,30 @@ function Items({ name, schema, items, root, path, deep, required, value, set, fa
         </p>
       ))}
     </fieldset>
+  );
+}
+
+/** Items of a list whose forms are all open; of a longer one each opens by itself, so that it can be looked through. */
+const MOST_OPEN = 10;
+const NAMES = ["title", "name", "id", "key", "path", "summary"];
+
+function Item({ name, number, row, folds, isBad, takeOut, children }: { name: string; number: number; row: unknown; folds: boolean; isBad: boolean; takeOut: () => void; children: ReactNode }) {
+  const [open, setOpen] = useState(!folds || !isObject(row) || Object.keys(row).length === 0);
+  const called = isObject(row) ? NAMES.map((key) => row[key]).find(isSaid) : undefined;
+  const isOpen = open || isBad;
+  return (
+    <div className="nested item">
+      <div className="row top">
+        <button type="button" className="btn slim bare grow" aria-expanded={isOpen} onClick={() => setOpen(!open)}>
+          <span className="hidden">{name} </span>
+          <b>{number}</b> {!isOpen && isSaid(called) && spoken(called)}
+        </button>
+        <button type="button" className="btn slim bare end" aria-label={`Take out ${name} ${number}`} onClick={takeOut}>
+          <Icon name="x" />
+        </button>
+      </div>
+      {isOpen && children}
+    </div>
   );
 }
 

@@ -33,6 +33,7 @@ from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.approvals.passkey_decisions import Unsigned
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.kernel.evidence_seals import Process, ServerKey
+from wfe_mcp.engine.kernel.identity import move_command, name_of
 from wfe_mcp.engine.people.deciders import lacks_role, role_refused
 from wfe_mcp.workspace.system.process import user_name
 
@@ -143,7 +144,10 @@ class Caller:
         project_engine = engines.by_id(wanted) if self.sees(wanted) else None
         if project_engine is None:
             with engines.engine.store.read() as tx:
-                known = [record.id for record in tx.projects.all() if self.sees(record.id)]
+                known = {record.id: record for record in tx.projects.all() if self.sees(record.id)}
+            if record := known.get(wanted):
+                gone = f"The folder of {name_of(record)!r} is gone: {record.root}"
+                raise Refused("bad_argument", gone, move_command(record.root, "NEW"), data={"folder": record.root})
             hint = nearest_hint(wanted, known, "List them: GET /api/v1/projects")
             raise Refused("bad_argument", f"There is no project {wanted!r}, or its folder is gone.", hint)
         if self.login is not None and not tokens.includes(SCOPES_OF[self.login.roles[wanted]], self.needs):
