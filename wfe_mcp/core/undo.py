@@ -192,8 +192,9 @@ def _last_command(log: Sequence[LogEntry], upto: int) -> tuple[int, LogEntry] | 
 
 
 def _naming_event(events: Sequence[LogEntry]) -> LogEntry:
-    """The event of a command that says what it did: the first that does not follow from another."""
-    return next((entry for entry in events if not isinstance(entry.event, (*_FOLLOWS, *_NOTES))), events[0])
+    """The event of a command that says what it did: the first that does not follow from another, else the first that is no seal."""
+    says = (entry for entry in events if not isinstance(entry.event, (*_FOLLOWS, *_NOTES)))
+    return next(says, next((entry for entry in events if not isinstance(entry.event, e.RecordsKept)), events[0]))
 
 
 def _first_of(log: Sequence[LogEntry], index: int) -> int:

@@ -14,7 +14,7 @@ from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.files.checkpoints import checkpoints_of, keep_again, prune, take_checkpoint
 from wfe_mcp.engine.history import rollback as going
 from wfe_mcp.engine.runs.control import control, retry
-from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.answers import rollback, tool_answers as answers
 from wfe_mcp.workspace.git.checkpoints import drop, list_checkpoints
 from wfe_mcp.workspace.git.snapshot import Snapshots
 
@@ -377,3 +377,11 @@ def test_a_loop_is_gone_back_to_as_a_whole(scene: Scene):
     scene.do(run, "walk[a].code")
     scene.do(run, "walk[b].code")
     assert scene.state(run).status is RunStatus.COMPLETED
+
+
+def test_an_undo_of_the_question_itself_names_the_question(scene: Scene):
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    approvals.ask(scene.engine, HUMAN, run, "plan")
+    foreseen = rollback.preview(scene.engine, run, kind="undo").summary
+    assert foreseen.startswith("An undo of the request to approve plan (event "), foreseen
