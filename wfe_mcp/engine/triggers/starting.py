@@ -41,9 +41,7 @@ def template_fault(engine: Engine, trigger: TriggerSettings, more: tuple[str, ..
         if trigger.driver:
             fill_role(settings, trigger.driver)
     except Refused as no:
-        detail = no.details[0].message if no.details else ""
-        then = detail if detail and detail not in no.message else for_person(no.hint)
-        return f"{no.message.removesuffix('.')}. {then}".rstrip()
+        return f"{no.message.removesuffix('.')}. {for_person(no.hint)}".rstrip()
     if is_for_people(engine, settings, trigger.template):
         return f"policy.templates lets no agent start {trigger.template!r}, and this is no more than one."
     schema, named = template.template.inputs, {*trigger.inputs, *more}
