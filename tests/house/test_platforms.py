@@ -59,6 +59,7 @@ BRANCHES = {
     "engine/models/secrets.py": HERE,
     "engine/notifications/notify.py": "tests/engine/notifications/test_notify.py",
     "engine/toolbox/running.py": "tests/engine/toolbox/test_shell.py",
+    "engine/runs/facts.py": "tests/cli/commands/test_config_check.py",
     "gates/brought.py": "tests/gates/test_bring_on_windows.py",
     "gates/place.py": HERE,
     "jobs/child.py": HERE,

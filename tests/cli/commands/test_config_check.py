@@ -3,6 +3,8 @@
 import pytest
 
 from tests.cli.scene import PIN, Terminal
+from tests.house.other_system import on
+from wfe_mcp.engine.runs import facts
 from wfe_mcp.workspace.config.toml_text import read_toml
 
 CONFIG = ".wfe/config.toml"
@@ -22,6 +24,16 @@ def test_a_corrected_check_is_trusted_and_the_next_init_keeps_it(cli: Terminal) 
     assert now["test"] == before["test"] | {"argv": ["cargo", "nextest", "run", "--tests", "a b"]}
     assert now["lint-api"] == {"argv": ["make", "lint"]}
     assert not cli.json("config", "show").data.get("untrusted")
+
+
+def test_on_windows_a_backslash_in_a_corrected_command_is_part_of_a_path(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on(monkeypatch, facts, "win32")
+    command = r""".venv\Scripts\python "C:\my tools\run.py" -k 'a "b"' \\srv\x\ #1"""
+    assert cli("config", "check", "test", command, pin=PIN).code == 0
+    argv = read_toml((cli.root / CONFIG).read_text())["checks"]["test"]["argv"]
+    assert argv == [r".venv\Scripts\python", r"C:\my tools\run.py", "-k", 'a "b"', "\\\\srv\\x\\", "#1"]
 
 
 def test_a_check_needs_the_person_a_name_and_a_command(cli: Terminal) -> None:

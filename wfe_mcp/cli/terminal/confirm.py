@@ -6,7 +6,6 @@ What was printed stays on the screen when the pager ends, so a prompt comes righ
 import contextlib
 import io
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 from wfe_mcp.cli.terminal.screen import Screen, question_lines
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.programs import program
-from wfe_mcp.workspace.system.shell_words import shell_line
+from wfe_mcp.workspace.system.shell_words import shell_line, words_of
 
 
 def require_confirmation(question: str, word: str = "", *, needs_pin: bool = False) -> None:
@@ -108,8 +107,7 @@ def _editor(setting: str) -> list[str]:
 
 
 def _words(setting: str) -> list[str]:
-    words = shlex.split(setting, posix=os.name != "nt")  # Windows: a backslash is part of a path
-    return [word.strip('"') for word in words] if os.name == "nt" else words
+    return words_of(setting, windows=os.name == "nt")
 
 
 def _path() -> str:

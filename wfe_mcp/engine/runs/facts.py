@@ -7,12 +7,13 @@
 
 from __future__ import annotations
 
-import shlex
+import os
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.engine.runs.policy import edit_policy_file, settings_written, write_trusted
+from wfe_mcp.workspace.system.shell_words import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,7 +102,7 @@ def correct_check(engine: Engine, by: By, name: str, command: str) -> tuple[str,
     from wfe_mcp.workspace.config.settings import refuse_faults
 
     try:
-        words = shlex.split(command)
+        words = words_of(command, windows=os.name == "nt")
     except ValueError as error:
         raise Refused("bad_argument", f"The command cannot be read: {error}.", "Quote each word whole.") from None
     refuse_faults("checks", name, {"argv": words})

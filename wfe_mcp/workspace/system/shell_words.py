@@ -18,6 +18,15 @@ def shell_word(text: str, *, windows: bool = sys.platform == "win32") -> str:
     return "'" + text.replace("'", "''") + "'" if set('"$`') & set(text) else f'"{text}"'
 
 
+def words_of(line: str, *, windows: bool) -> list[str]:
+    """The words of a command that a person typed; on Windows a backslash is part of a path. ValueError: a quote is open."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    if windows:
+        lexer.escape = ""
+    return [*lexer]
+
+
 def shell_line(words: Iterable[str]) -> str:
     """A command line of these words."""
     return " ".join(map(shell_word, words))
