@@ -167,18 +167,20 @@ def test_items_of_a_loop_inside_another_are_corrected_where_those_of_the_outer_o
     assert f"decide: wfe-mcp retry {run} plan --feedback TEXT, or wfe-mcp skip {run} 'build[M1].part'" in blocker
 
 
-def test_a_rollback_over_phases_of_an_item_verifies_whatever_their_names(cli: Terminal, in_git: None) -> None:
-    items = {"in": "${artifacts.list.items}"}
-    body = [phase("write"), phase("judge")]
+def test_a_rollback_over_loops_and_their_phases_verifies_whatever_their_names(cli: Terminal, in_git: None) -> None:
     plan = {"id": "plan", "output": {"artifact": "list", "schema": ITEMS}}
-    cli.save(template("judged", plan, {"id": "build", "kind": "loop", "for_each": items, "phases": body}))
-    run = cli.start("judged")
+    loops = [
+        {"id": name, "kind": "loop", "for_each": {"in": "${artifacts.list.items}"}, "phases": [*map(phase, inner)]}
+        for name, inner in {"work": ["write", "judge"], "end": ["say"]}.items()
+    ]
+    cli.save(template("two_loops", plan, *loops))
+    run = cli.start("two_loops")
     (cli.root / "list.json").write_text(json.dumps({"items": [{"id": "T-1"}]}))
-    for name, file in ("plan", "list"), ("build[T-1].write", "draft"):
-        (cli.root / "draft.json").write_text('{"text": "walls"}')
-        assert cli.json("submit", run, name, "--path", f"{file}.json").code == 0
+    assert cli.json("submit", run, "plan", "--path", "list.json").code == 0
+    for name in "work[T-1].write", "work[T-1].judge", "end[T-1].say":
+        assert cli.submit_work(run, name).code == 0
 
-    assert cli.json("rollback", run, "build[T-1].write", "--no-files").code == 0
-
-    verified = cli.json("verify")
-    assert verified.code == 0, verified.out
+    for to in "end[T-1].say", "work[T-1].write":
+        assert cli.json("rollback", run, to, "--no-files", pin=PIN).code == 0
+        verified = cli.json("verify")
+        assert verified.code == 0, verified.out
