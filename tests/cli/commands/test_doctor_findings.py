@@ -55,6 +55,16 @@ def test_a_role_of_the_server_that_names_no_project_is_a_problem(cli: Terminal) 
     ]
 
 
+def test_a_configuration_whose_text_alone_is_new_has_no_new_effect(cli: Terminal) -> None:
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(f"{config.read_text()}# what the check needs\n")
+    ((level, message),) = findings(cli, "trust")
+    assert level == "problem"
+    assert message.startswith(
+        "config needs your review: no effect is new or changed, but its text is; its checks do not"
+    )
+
+
 @pytest.mark.parametrize(
     ("changed", "level", "message"),
     [

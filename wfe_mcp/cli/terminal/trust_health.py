@@ -60,7 +60,12 @@ def _pending(engine: Engine, trust: PendingTrust) -> Iterator[HealthFinding]:
     listing = trust_listing(engine, trust)
     changes = [row for row in listing.changes if row.mark != "same"]
     weaker = "; ".join(f"{row.effect.subject}: {row.effect.detail}" for row in listing.weakening)
-    message = f"{trust.name} needs your review: {plural(len(changes), 'effect')} new or changed"
+    what = (
+        f"{plural(len(changes), 'effect')} new or changed"
+        if changes
+        else "no effect is new or changed, but its text is"
+    )
+    message = f"{trust.name} needs your review: {what}"
     message += f"; WEAKENS GATES: {weaker}" if weaker else ""
     is_configuration = trust.kind == "configuration"
     message += "; its checks do not run before that, and gates wait" if is_configuration else ""
