@@ -6,6 +6,7 @@ written with raw sqlite3 to the same file.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 import time
@@ -26,7 +27,10 @@ def measure(scene: Scene, calls: int, artifacts: int) -> list[Figure]:
     with scene.server() as server:
         server.hello()
         for number in range(calls + 5):
-            if number == 5:  # the first calls load modules that the others find loaded
+            if (
+                number == 5
+            ):  # the first calls load modules that the others find loaded, and the copied runs have no index yet
+                server.until_idle()
                 for times in spent.values():
                     times.clear()
             _drive(server, number, spent)
@@ -68,6 +72,8 @@ def fill(database: Path, artifacts: int) -> None:
         copy_runs(connection, missing)
         connection.execute("COMMIT")
     connection.close()
+    with database.open("rb+") as file:  # else the first sync of the server writes out all of them
+        os.fsync(file.fileno())
 
 
 def copy_runs(connection: sqlite3.Connection, count: int) -> None:

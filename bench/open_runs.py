@@ -31,8 +31,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from bench.figures import Figure, median
 from bench.scene import Scene, scene
 
@@ -93,12 +91,12 @@ class _Side:
 
     def spend(self, name: str, numbers: Iterable[int], call: Callable[[_Side, int], object]) -> None:
         """Add what ``call`` costs, once for each number."""
-        before = _cpu_ms(self.server)
+        before = self.server.cpu_ms
         for number in numbers:
             began = time.perf_counter()
             call(self, number)
             self.answers_ms.setdefault(name, []).append((time.perf_counter() - began) * 1000)
-        self.cpu_ms[name] = self.cpu_ms.get(name, 0.0) + _cpu_ms(self.server) - before
+        self.cpu_ms[name] = self.cpu_ms.get(name, 0.0) + self.server.cpu_ms - before
 
     def cpu_per_call(self, name: str) -> float:
         """CPU milliseconds of one call."""
@@ -114,8 +112,8 @@ class _Side:
         self.server.hello()
         self.answer("status")
         self.answers_ms[_START] = [(time.perf_counter() - began) * 1000]
-        _until_idle(self.server)
-        self.cpu_ms[_START] = _cpu_ms(self.server)
+        self.server.until_idle()
+        self.cpu_ms[_START] = self.server.cpu_ms
         return self
 
     def forget_calls(self) -> None:
@@ -142,7 +140,7 @@ def measure(place: Scene, calls: int, few: int, many: int) -> list[Figure]:
             ]
             _play(sides, rounds=1)  # loads what each call needs
             for side in sides:
-                _until_idle(side.server)  # the first anchor names the copied runs, which none named before
+                side.server.until_idle()  # the first anchor names the copied runs, which none named before
                 side.forget_calls()
             _play(sides, rounds=calls // _BATCH)
         for command in ("list", "status"):
@@ -289,24 +287,6 @@ def _spend_cli(side: _Side, command: str) -> None:
         side.answers_ms.setdefault(name, []).append((time.perf_counter() - began) * 1000)
         used = after.children_user + after.children_system - before.children_user - before.children_system
         side.cpu_ms[name] = side.cpu_ms.get(name, 0.0) + used * 1000
-
-
-def _cpu_ms(server: Server) -> float:
-    """CPU time of the server's own threads, without its child processes."""
-    times = psutil.Process(server.pid).cpu_times()
-    return (times.user + times.system) * 1000
-
-
-def _until_idle(server: Server, patience_s: float = 300) -> None:
-    """Wait until the server has used almost no CPU for two seconds."""
-    end = time.monotonic() + patience_s
-    before = _cpu_ms(server)
-    while time.monotonic() < end:
-        time.sleep(2)
-        after = _cpu_ms(server)
-        if after - before < 60:
-            return
-        before = after
 
 
 def _answer(server: Server, tool: str, **arguments: object) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+import psutil
+
 from wfe_mcp.engine.factory import create_engine
 
 if TYPE_CHECKING:
@@ -140,6 +142,23 @@ class Server:
     def pid(self) -> int:
         """The child's process."""
         return self.child.pid
+
+    @property
+    def cpu_ms(self) -> float:
+        """CPU time of the server's own threads, without its child processes."""
+        times = psutil.Process(self.pid).cpu_times()
+        return (times.user + times.system) * 1000
+
+    def until_idle(self, patience_s: float = 300) -> None:
+        """Wait until the server has used almost no CPU for two seconds."""
+        end = time.monotonic() + patience_s
+        before = self.cpu_ms
+        while time.monotonic() < end:
+            time.sleep(2)
+            after = self.cpu_ms
+            if after - before < 60:
+                return
+            before = after
 
     def ask(self, method: str, params: dict[str, Any]) -> Any:
         """The result of one request."""
