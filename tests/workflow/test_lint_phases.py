@@ -109,6 +109,14 @@ def test_rules_that_are_never_reached_are_warnings(plain: Document) -> None:
     ]
 
 
+def test_a_phase_called_like_a_device_of_windows_is_worth_a_warning(plain: Document) -> None:
+    plain["phases"].append({"id": "aux", "output": {"artifact": "last", "schema": "change@1"}})
+    at = f"/phases/{len(plain['phases']) - 1}/id"
+    assert [(detail.path, detail.message) for detail in lint(plain).warnings] == [
+        (at, "'aux' is a device on Windows, where no run gets past this phase")
+    ]
+
+
 def revised(plain: Document) -> Document:
     """The review sends the run to a phase that nothing else begins."""
     revise = {"id": "revise", "enter": "goto_only", "output": {"artifact": "revised", "schema": "change@1"}}

@@ -18,6 +18,12 @@ KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """What an item's key looks like: it is part of paths and names folders."""
 
 _ITEM = re.compile(r"\[[^\]]*\]")
+_WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+def is_windows_device(name: str) -> bool:
+    """Whether Windows has a device of this name, and so no file or folder."""
+    return _WINDOWS_DEVICE.fullmatch(name) is not None
 
 
 def declared_path(path: PhasePath) -> PhasePath:

@@ -4,7 +4,7 @@
 2. ``needs`` names siblings, once each, without a cycle.
 3. Agent, llm and human phases produce an artifact, loops none of their own; artifact names are unique in the template, schemas exist.
 4. Roles are declared in the template.
-5. A prompt that names a value in the way of another tool (``{{ inputs.goal }}``) is worth a warning.
+5. A prompt that names a value in the way of another tool (``{{ inputs.goal }}``) is worth a warning; so is the name of a device of Windows.
 
 Lint rules for ``context``: the artifacts and bundles that go with a prompt.
 
@@ -16,6 +16,7 @@ import re
 from typing import cast
 
 from wfe_mcp.core.errors import nearest, pointer
+from wfe_mcp.core.paths import is_windows_device
 from wfe_mcp.workflow.expressions import ExpressionError, scan, source_of
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.known import Fields, SchemaNode, used_names
@@ -106,6 +107,8 @@ def _optional_reviewers(template: Template) -> set[str]:
 
 def _identity(view: PhaseView, findings: LintFindings) -> None:
     name = view.phase.id
+    if is_windows_device(name):
+        findings.warn(f"{view.pointer}/id", f"{name!r} is a device on Windows, where no run gets past this phase")
     if view.order.index_of(name) != view.index:
         findings.error(f"{view.pointer}/id", f"phase id {name!r} is used twice in this list", "another id", name)
     for outer in view.around:

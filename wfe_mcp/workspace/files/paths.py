@@ -15,13 +15,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.core.paths import is_windows_device
 
 MAX_PATH_CHARACTERS = 1_000
 MAX_NAME_BYTES = 255
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """The control characters (Cc), and halves of a character (Cs)."""
 _DRIVE = re.compile("[A-Za-z]:")
-_WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _IGNORED_BY_HFS = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 
 
@@ -226,7 +226,7 @@ def _fold_case(path: str) -> str:
 def _windows_fault(names: Sequence[str]) -> str | None:
     """Why Windows would treat a name as a device, a stream, or another name; None when it would not."""
     for name in names:
-        if _WINDOWS_DEVICE.fullmatch(name):
+        if is_windows_device(name):
             return f"'{name}' is a device on Windows"
         if name.endswith((".", " ")) or set(name) & set('<>:"|?*\\'):
             return f"'{name}' is no file name on Windows"
