@@ -208,7 +208,7 @@ const FindingList = ({ findings }: { findings: Finding[] }) => (
     {findings.map((finding, index) => (
       <li key={index}>
         <p className="row wrap">
-          <span className={`sev ${LOOKS[finding.severity] ?? "note"}`}>{finding.severity}</span>
+          <span className={`sev ${LOOKS[finding.severity] ?? "slight"}`}>{finding.severity}</span>
           {finding.place && <code>{finding.place}</code>}
           <b>{finding.title}</b>
         </p>

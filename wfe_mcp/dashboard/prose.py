@@ -69,7 +69,7 @@ _FINDINGS = 20
 
 def severity_html(severity: str) -> Html:
     """The mark of a finding."""
-    return tag("span", severity or "note", class_=f"sev {_SEVERITIES.get(severity, 'note')}")
+    return tag("span", severity or "note", class_=f"sev {_SEVERITIES.get(severity, 'slight')}")
 
 
 def _findings(findings: Sequence[content.FindingShown], changed: Collection[str]) -> Html:
