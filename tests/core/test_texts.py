@@ -3,7 +3,7 @@
 import pytest
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.texts import MAX_NAME, MAX_TEXT, refuse_unkept, without_middle
+from wfe_mcp.core.texts import MAX_NAME, MAX_TEXT, refuse_unkept, unseen, without_middle
 
 
 def test_texts_up_to_their_cap_are_taken_and_other_values_are_passed_over() -> None:
@@ -29,3 +29,7 @@ def test_a_text_above_its_cap_is_too_large(name: str, most: int) -> None:
 def test_a_text_without_its_middle_cuts_no_word_of_usual_length() -> None:
     assert without_middle("undo the changes outside of the folder, then submit again", 30) == "undo the … submit again"
     assert without_middle("x" * 100, 10) == "xxxxx … xxxxx"
+
+
+def test_a_control_character_among_plain_letters_is_counted_as_unseen() -> None:
+    assert [unseen(text) for text in ("red", "\x1b[31mred\x1b[0m")] == [{}, {"<U+001B>": 2}]

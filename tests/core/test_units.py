@@ -2,7 +2,7 @@
 
 import pytest
 
-from wfe_mcp.core.units import about, duration, ordinal, plural, size, spoken, unseen
+from wfe_mcp.core.units import about, duration, join_names, ordinal, plural, size, spoken, unseen
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,16 @@ def test_about_has_one_unit() -> None:
 
 @pytest.mark.parametrize(
     ("size_bytes", "text"),
-    [(0, "0 bytes"), (1, "1 byte"), (12_288, "12 KB"), (1_572_864, "1.5 MB"), (3 * 1024**3, "3.0 GB")],
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (1_024, "1 KB"),
+        (12_288, "12 KB"),
+        (1024**2, "1.0 MB"),
+        (1_572_864, "1.5 MB"),
+        (1024**3, "1.0 GB"),
+        (3 * 1024**3, "3.0 GB"),
+    ],
 )
 def test_a_size_has_the_unit_that_fits(size_bytes: int, text: str) -> None:
     assert size(size_bytes) == text
@@ -52,6 +61,15 @@ def test_plurals_are_real() -> None:
         "1 run",
         "1,200 runs",
         "2 processes",
+    ]
+
+
+def test_the_last_of_several_names_stands_after_and() -> None:
+    assert [join_names(names) for names in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
+        "",
+        "a",
+        "a and b",
+        "a, b and c",
     ]
 
 
