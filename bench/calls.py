@@ -27,9 +27,8 @@ def measure(scene: Scene, calls: int, artifacts: int) -> list[Figure]:
     with scene.server() as server:
         server.hello()
         for number in range(calls + 5):
-            if (
-                number == 5
-            ):  # the first calls load modules that the others find loaded, and the copied runs have no index yet
+            # By then the modules of a call are loaded, and the copied runs are indexed.
+            if number == 5:
                 server.until_idle()
                 for times in spent.values():
                     times.clear()

@@ -14,14 +14,13 @@ from typing import Any, TypeAlias, cast
 from wfe_mcp.artifacts.registry import json_schema
 from wfe_mcp.artifacts.validate import TextFile, is_bundle, is_document, to_file
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.findings import SEVERITIES
 
 _MOST_COLUMNS = 5
 _NAMES = ("id", "key", "path", "name", "title")
 """The fields that name an object of a list."""
 _FIRST, _RECORD = 2, 4
 """The levels of headings of fields: the first, and that of the fields of one object in a list."""
-_SEVERITIES = ("critical", "high", "medium", "low", "info")
-"""Of a finding, the worst first."""
 _MARKDOWN = re.compile(
     r"^(?:#{1,6} \S|[-*] \S|[0-9]{1,3}[.)] \S|```|> \S|\|.+\|$)|\*\*\S[^*\n]{0,200}\*\*|`[^`\n]{1,200}`", re.MULTILINE
 )
@@ -171,7 +170,7 @@ def _list(items: list[Any]) -> tuple[Part, ...]:
     if all(isinstance(item, Mapping) for item in items):
         rows = cast("list[Mapping[str, Any]]", items)
         if all(map(_is_finding, rows)):
-            worst_first = sorted(rows, key=lambda row: _SEVERITIES.index(row["severity"]))
+            worst_first = sorted(rows, key=lambda row: SEVERITIES.index(row["severity"]))
             return (Findings(tuple(map(_finding, worst_first))),)
         keys = list(
             dict.fromkeys(
@@ -189,7 +188,7 @@ def _list(items: list[Any]) -> tuple[Part, ...]:
 def _is_finding(row: Mapping[str, Any]) -> bool:
     """Whether it is a finding as ``review@1`` and other schemas have them."""
     texts = (row.get("title"), row.get("file", ""))
-    return row.get("severity") in _SEVERITIES and all(isinstance(text, str) for text in texts)
+    return row.get("severity") in SEVERITIES and all(isinstance(text, str) for text in texts)
 
 
 def _finding(row: Mapping[str, Any]) -> FindingShown:

@@ -1,11 +1,15 @@
-"""What a check found: one of ``doctor`` about this machine, one of ``verify`` about the record."""
+"""What was found: by ``doctor`` about this machine, by ``verify`` about the record, by a review about the work."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from wfe_mcp.core.dataclass import dataclass
 
 Level = Literal["ok", "note", "problem"]
+Severity = Literal["critical", "high", "medium", "low", "info"]
+"""Of a finding of a review or a scanner."""
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""The worst first."""
 
 
 @dataclass(frozen=True, slots=True)

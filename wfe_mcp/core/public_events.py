@@ -1,6 +1,6 @@
 """Events that leave the machine, with webhooks: their names and fields, and how deployments become events.
 
-A body names things and never quotes a text that somebody wrote: no title, reason, comment or output. A receiver that needs more asks the
+A body names things and never quotes a text of a person or a model: no title, reason, comment or output. A receiver that needs more asks the
 HTTP API for the run or the item. ``scripts/event_schemas.py`` makes the JSON Schemas in schemas/ of these tables.
 """
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.findings import SEVERITIES
 from wfe_mcp.core.json_pointer import member
 
 Json = object
@@ -62,7 +63,7 @@ def report_of(scanner: str, found: Iterator[ScannerFinding], root: str = "") -> 
     return {
         "scanner": _clean(scanner) or "unknown scanner",
         "findings": findings,
-        "totals": {name: totals[name] for name in ("critical", "high", "medium", "low", "info")},
+        "totals": {name: totals[name] for name in SEVERITIES},
         "summary": f"{count} findings" if count != 1 else "1 finding",
     }
 

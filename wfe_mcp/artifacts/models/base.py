@@ -8,7 +8,7 @@ Rules:
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -16,6 +16,7 @@ from wfe_mcp.artifacts.completeness import repeated_texts, unmatched_references
 from wfe_mcp.artifacts.explain import ID_PATTERN, NOT_BLANK
 from wfe_mcp.artifacts.parse import normal_path
 from wfe_mcp.core.errors import Detail
+from wfe_mcp.core.findings import Severity
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 """A key that is valid in loops, paths and file names (design §5)."""
@@ -27,9 +28,6 @@ Count = Annotated[int, Field(ge=0)]
 
 BundlePath = Annotated[str, AfterValidator(normal_path)]
 """A path that can be written below a folder on every system; backslashes become slashes."""
-
-Severity = Literal["critical", "high", "medium", "low", "info"]
-SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
 
 
 class Part(BaseModel):

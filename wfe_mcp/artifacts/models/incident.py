@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from wfe_mcp.artifacts.models.base import Artifact, Part, Severity, Text, example
+from wfe_mcp.artifacts.models.base import Artifact, Part, Text, example
+from wfe_mcp.core.findings import Severity
 
 
 class Symptom(Part):

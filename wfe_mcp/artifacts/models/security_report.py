@@ -6,8 +6,9 @@ from typing import Any
 from pydantic import Field
 
 from wfe_mcp.artifacts.completeness import select
-from wfe_mcp.artifacts.models.base import SEVERITIES, Artifact, Count, Part, Severity, Text, example
+from wfe_mcp.artifacts.models.base import Artifact, Count, Part, Text, example
 from wfe_mcp.core.errors import Detail, pointer
+from wfe_mcp.core.findings import SEVERITIES, Severity
 
 
 class SecurityFinding(Part):

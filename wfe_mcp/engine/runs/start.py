@@ -105,9 +105,8 @@ def start_run(
             return engine.load(tx, known)
         refuse_start(engine, tx, settings.server.limits, by)
         document = tx.documents.keep(plan.definition)
-        own = (
-            [checked.chosen.own] if checked.chosen.own_sha256 != document else []
-        )  # verify compares the run's gates with it
+        # Its own definition too: verify compares the run's gates with it.
+        own = [checked.chosen.own] if checked.chosen.own_sha256 != document else []
         for content in (*own, *(bundle.parts for bundle in checked.bundles)):
             tx.documents.keep(content)
         start = StartRun(

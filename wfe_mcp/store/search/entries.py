@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.findings import SEVERITIES
 from wfe_mcp.core.items import Item, load_item
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.texts import event_words
@@ -30,8 +31,6 @@ from wfe_mcp.store.words.query import PlacedText, texts_of
 VERSION = 3
 ITEMS = "item"
 """The source of work items."""
-
-SEVERITIES = ("critical", "high", "medium", "low", "info")
 
 ATTACHED_BYTES = 20_000
 """So much of an attached text is indexed."""
