@@ -171,6 +171,7 @@ def test_an_edit_of_a_phase_that_does_not_exist_or_has_nothing_accepted_is_refus
         assert (no.code, no.hint) == ("unknown_phase", "Did you mean 'plan'?")
     no = refused(accept_edit, scene.engine, HUMAN, run, PhasePath("plan"))
     assert no.message == "'plan' has no accepted artifact: it is ready."
+    assert no.hint == "Call status to see what it waits for."
 
 
 def test_only_a_person_accepts_an_edit(scene: Scene) -> None:

@@ -65,15 +65,16 @@ def edit_of(engine: Engine, run_id: str, phase: PhasePath) -> tuple[RunId, str, 
             if phase not in loaded.state.attempts:
                 raise unknown_phase(loaded.state, phase)
             attempt = loaded.state.current(phase)
-            is_accepted = attempt.status is AttemptStatus.COMPLETED and attempt.revision
-            raise Refused(
-                "illegal_transition",
-                f"The artifact of {phase!r} is as it was accepted: there is no edit."
-                if is_accepted
-                else f"{phase!r} has no accepted artifact: it is {attempt.status}.",
+            what = (
+                f"The artifact of {phase!r} is as it was accepted: there is no edit.",
                 "Call status to see which files differ.",
-                run=loaded.record.id,
             )
+            if attempt.status is not AttemptStatus.COMPLETED or not attempt.revision:
+                what = (
+                    f"{phase!r} has no accepted artifact: it is {attempt.status}.",
+                    "Call status to see what it waits for.",
+                )
+            raise Refused("illegal_transition", *what, run=loaded.record.id)
         if edit.of_steps:
             raise Refused(
                 "illegal_transition",
