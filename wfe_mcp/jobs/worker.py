@@ -46,6 +46,8 @@ _LOG = logging.getLogger(__name__)
 # Pauses of 0.1 to 1.6 s, 3.1 s in all: far less than a lease.
 _STORE_TRIES = 5
 _STORE_PAUSE_S = 0.1
+_LOOK_S = 0.2
+_DISPATCHER = "wfe-jobs"
 _UNREADABLE = {"invalid_template", "unavailable"}
 
 
@@ -90,7 +92,7 @@ class Worker:
         self._beat: dict[str, float] = {"lease_s": lease_s, "beat_s": beat_s, "watch_s": watch_s}
         self._gave_up, self._limits, self._tend = gave_up, limits, tend
         self._slots = Slots(slots)
-        self._wakeup, self._stopping = threading.Event(), threading.Event()
+        self._wakeup, self._closing, self._stopping = threading.Event(), threading.Event(), threading.Event()
         self._opening = threading.Lock()
         self._open: tuple[Store, Completion, Heartbeat] | None = None
         self._threads: list[threading.Thread] = []
@@ -98,7 +100,7 @@ class Worker:
 
     def start(self) -> None:
         """Start, in daemon threads."""
-        self._spawn(self._dispatch, "wfe-jobs")
+        self._spawn(self._dispatch, _DISPATCHER)
 
     def wake(self) -> None:
         """Check at once: this process has just enqueued or cancelled a job."""
@@ -111,8 +113,17 @@ class Worker:
         """The jobs that this worker executes now."""
         return () if self._open is None else tuple(running.job for running in self._open[2].running)
 
+    def finish(self, kind: str, should_stop: Callable[[], bool]) -> None:
+        """Claim no further job, and wait until those of this kind that run here have ended, or ``should_stop``."""
+        self._closing.set()
+        self._wakeup.set()
+        names = (_DISPATCHER, _thread_name(kind))
+        while (alive := self._alive(names)) and not should_stop():
+            alive[0].join(_LOOK_S)
+
     def stop(self, timeout_s: float = 5.0) -> None:
         """End the running jobs and return unfinished ones to the queue. Takes at most ``timeout_s``, whatever a handler does."""
+        self._closing.set()
         self._stopping.set()
         self._wakeup.set()
         end = time.monotonic() + timeout_s
@@ -121,7 +132,7 @@ class Worker:
         if self._deliveries is not None:
             self._deliveries.stop(timeout_s)
         # Listed again each time: the dispatcher may start one more before it notices.
-        while (alive := [thread for thread in self._threads if thread.is_alive()]) and time.monotonic() < end:
+        while (alive := self._alive()) and time.monotonic() < end:
             alive[0].join(max(0.0, end - time.monotonic()))
         if self._open is None:
             return
@@ -139,7 +150,7 @@ class Worker:
 
     def is_ready(self) -> bool:
         """True while it works by itself: it was started, its store is open, and it was not stopped."""
-        return self._open is not None and bool(self._threads) and not self._stopping.is_set()
+        return self._open is not None and bool(self._threads) and not self._closing.is_set()
 
     @property
     def is_delivered(self) -> bool:
@@ -159,7 +170,7 @@ class Worker:
         # Before the commit, so that no other claim takes the slot meanwhile.
         self._slots.take(queue)
         tx.after_rollback(lambda: self._slots.give_back(queue))
-        tx.after_commit(lambda: self._spawn(lambda: self._work_in_slot(job), f"wfe-{job.kind}"), first=True)
+        tx.after_commit(lambda: self._spawn(lambda: self._work_in_slot(job), _thread_name(job.kind)), first=True)
         return True
 
     def work_one(self) -> bool:
@@ -173,7 +184,7 @@ class Worker:
 
     def _dispatch(self) -> None:
         logged = ""
-        while not self._stopping.is_set():
+        while not self._closing.is_set():
             delivered = () if self._deliveries is None else self._deliveries.waiting()
             try:
                 self._deliveries = self._deliveries or self._deliveries_of(self._parts()[0])
@@ -204,13 +215,13 @@ class Worker:
                 self._deliveries.settle({*delivered} - tx.jobs.waiting(delivered))
 
     def _fill_slots(self) -> None:
-        while not self._stopping.is_set():
+        while not self._closing.is_set():
             free = self._slots.free(self._queues)
             job = self._claim(free) if free else None
             if job is None:
                 return
             self._slots.take(job.queue)
-            self._spawn(lambda job=job: self._work_in_slot(job), f"wfe-{job.kind}")
+            self._spawn(lambda job=job: self._work_in_slot(job), _thread_name(job.kind))
 
     def _work_in_slot(self, job: JobRecord) -> None:
         try:
@@ -218,6 +229,10 @@ class Worker:
         finally:
             self._slots.give_back(job.queue)
             self._wakeup.set()
+
+    def _alive(self, names: Collection[str] = ()) -> list[threading.Thread]:
+        """The threads of this worker that run; with ``names``: those of them."""
+        return [thread for thread in self._threads if thread.is_alive() and (not names or thread.name in names)]
 
     def _spawn(self, target: Callable[[], object], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
@@ -355,6 +370,10 @@ class Worker:
                 time.sleep(_STORE_PAUSE_S * 2**number)
             else:
                 return
+
+
+def _thread_name(kind: str) -> str:
+    return f"wfe-{kind}"
 
 
 def _is_overtaken(store: Store) -> bool:

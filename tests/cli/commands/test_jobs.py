@@ -1,12 +1,14 @@
 """``wfe-mcp jobs`` and ``wfe-mcp stats``: running work, queue positions and cost."""
 
+import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.cli.scene import PIN, Terminal, phase, template
+from tests.cli.scene import CHECK, PIN, Terminal, phase, template
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.factory import create_engine
@@ -268,3 +270,29 @@ def test_a_job_in_a_queue_of_a_newer_version_is_listed_named_and_cancelled(cli: 
     assert f"wfe-mcp jobs cancel {job}" in cli("doctor").out
     assert cli("jobs", "cancel", job).code == 0
     assert cli.json("jobs", "show", job).data["state"] == "cancelled"
+
+
+def test_a_command_that_waited_for_a_job_ends_after_the_step_that_it_began(cli: Terminal) -> None:
+    text = "import pathlib, time; time.sleep(1); pathlib.Path('ended').touch()"
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(config.read_text() + f"[checks.slow]\nargv = {json.dumps([sys.executable, '-S', '-c', text])}\n")
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    cli.save(template("out", {"id": "go", "kind": "steps", "steps": [{"id": "slow", "check": "slow"}]}))
+    run = cli.start("out")
+    (files,) = cli.json("jobs", "list", "--run", run).data["jobs"]
+    assert files["kind"] == "files"
+    assert cli.json("jobs", "wait", files["job"]).data["state"] == "done"
+    assert (cli.root / "ended").exists()
+    step = {job["kind"]: job["job"] for job in cli.json("jobs", "list", "--run", run).data["jobs"]}["step"]
+    shown = cli.json("jobs", "show", step).data
+    assert (shown["state"], shown["tries"]) == ("done", 1)
+
+
+def test_a_submission_that_waits_for_its_gates_begins_no_step(cli: Terminal) -> None:
+    go = {"id": "go", "kind": "steps", "needs": [], "steps": [{"id": "say", "builtin": "log", "params": {}}]}
+    cli.save(template("out", go, phase("note", CHECK, needs=[]), limits={"max_parallel": 2}))
+    run = cli.start("out")
+    (cli.root / "ok").touch()
+    assert cli.submit_work(run, "note").document["state"] == "completed"
+    states = {job["kind"]: job["state"] for job in cli.json("jobs", "list", "--run", run).data["jobs"]}
+    assert states == {"step": "queued", "gate": "done"}

@@ -127,17 +127,21 @@ def show(invocation: Invocation, job: Job) -> None:
 
 
 def wait(invocation: Invocation, job: Job, timeout: Timeout = 120.0) -> None:
-    """Wait until a job has ended, and work this project's queue meanwhile.
+    """Wait until a job has ended, and work this project's queue meanwhile; phases only to wait for a job of one.
 
+    A step that runs here ends first, also after --timeout: what it calls may have taken effect.
     Exit code 0: done; 1: failed, cancelled or still open.
     """
+    from wfe_mcp.engine.background.daemon import PHASES
     from wfe_mcp.engine.background.queues import find_job
     from wfe_mcp.store.records.jobs import JobStatus
     from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.project.jobs import job_view
 
     end, overview = time.monotonic() + timeout, find_job(invocation.engine, job)
-    with at_work(invocation) as pause, invocation.screen.busy(f"Job {job} is running; Ctrl-C returns it to the queue"):
+    is_of_a_phase = overview.job.kind in PHASES
+    text = f"Job {job} is running; Ctrl-C returns it to the queue"
+    with at_work(invocation, phases=is_of_a_phase) as pause, invocation.screen.busy(text):
         while overview.job.status in {JobStatus.QUEUED, JobStatus.RUNNING} and time.monotonic() < end:
             pause()
             overview = find_job(invocation.engine, job)

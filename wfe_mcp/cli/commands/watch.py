@@ -50,7 +50,7 @@ def follow(
 
     engine, by_hand = invocation.engine, list[str]()
     began = engine.clock()
-    with at_work(invocation) as wait:
+    with at_work(invocation, phases=True, should_stop=should_stop) as wait:
         tend_open_runs(engine)
         overview = invocation.overview(run)
         record = overview.loaded.record

@@ -16,7 +16,9 @@ Queues = Annotated[
 Everywhere = Annotated[bool, typer.Option("--all", help="Jobs of all projects of the database, not only this one.")]
 
 
-UntilClosed = Annotated[bool, typer.Option("--until-closed", hidden=True, help="Until standard input is closed.")]
+UntilClosed = Annotated[
+    bool, typer.Option("--until-closed", hidden=True, help="Until standard input is closed; no phases.")
+]
 
 
 def worker(
@@ -36,7 +38,8 @@ def worker(
         invocation.screen.talk(f"Working for {whose}: {', '.join(kinds)}. Ctrl-C stops it.")
         ended = input_closed() if until_closed else threading.Event()
         stop_tracing = start_tracing(engine.environment, "wfe-mcp-worker")
-        handed_back = Workers(engine, kinds, everywhere=everywhere).run_until(lambda: bool(signals) or ended.is_set())
+        workers = Workers(engine, kinds, everywhere=everywhere, phases=not until_closed)
+        handed_back = workers.run_until(lambda: bool(signals) or ended.is_set())
         stop_tracing()
     summary = f"Worker stopped; {plural(handed_back, 'unfinished job')} returned to the queue."
     invocation.answer(summary, data={"handed_back": handed_back})

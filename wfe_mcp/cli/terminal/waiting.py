@@ -27,10 +27,13 @@ POLL_S = 0.2
 
 
 @contextlib.contextmanager
-def at_work(invocation: Invocation) -> Generator[Callable[[], bool]]:
+def at_work(
+    invocation: Invocation, *, phases: bool = False, should_stop: Callable[[], bool] = lambda: False
+) -> Generator[Callable[[], bool]]:
     """Run a worker in this process during the block. Yields a function that waits for a change of a run, or one period.
 
-    It returns whether this process itself has changed one.
+    It returns whether this process itself has changed one. ``phases``: it works phases, too. What a step calls may have
+    taken effect when it is cut off, so the block ends after the steps that run, or at ``should_stop``.
     """
     from wfe_mcp.engine.background.daemon import start_worker, stop_worker
 
@@ -46,9 +49,11 @@ def at_work(invocation: Invocation) -> Generator[Callable[[], bool]]:
 
     gc.enable()  # main() switched it off; from here on this process may live for hours
     invocation.engine.listeners.append(notify)
-    worker = start_worker(invocation.engine)
+    worker = start_worker(invocation.engine, phases=phases)
     try:
         yield wait
+        with invocation.screen.busy("A step that runs here ends first; Ctrl-C returns it to the queue"):
+            worker.finish("step", should_stop)
     finally:
         stop_worker(invocation.engine, worker)
         invocation.engine.listeners.remove(notify)

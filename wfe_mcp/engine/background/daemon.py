@@ -51,15 +51,22 @@ from wfe_mcp.workspace.system.temporary import remove_abandoned
 
 log = logging.getLogger("wfe_mcp.engine")
 
+PHASES = frozenset({"step", "files", driven.JOB})
+"""The jobs that work phases. A command that waits for something else leaves them alone: it would cut them off at its end."""
 LOOK_S = 2.0
 _ASK_S = 0.2
 
 
 class Workers:
-    """The workers of this process. ``engine``: of the project it was started in; ``everywhere``: of all projects."""
+    """The workers of this process. ``engine``: of the project it was started in; ``everywhere``: of all projects.
 
-    def __init__(self, engine: Engine, kinds: Sequence[str] = queues.QUEUES, *, everywhere: bool = False) -> None:
-        self._engine, self._kinds, self._everywhere = engine, tuple(kinds), everywhere
+    ``phases``: they also work phases (``PHASES``).
+    """
+
+    def __init__(
+        self, engine: Engine, kinds: Sequence[str] = queues.QUEUES, *, everywhere: bool = False, phases: bool = True
+    ) -> None:
+        self._engine, self._kinds, self._everywhere, self._phases = engine, tuple(kinds), everywhere, phases
         self._workers: dict[str, Worker] = {}
         self._engines: list[Engine] = []
         self._left_alone: set[str] = set()
@@ -109,7 +116,7 @@ class Workers:
     def _begin(self, engine: Engine) -> None:
         start_anchoring(engine, catch_up=True)
         engine.state_of(ServerKey).process = "worker"
-        worker = new_worker(engine, self._kinds)
+        worker = new_worker(engine, self._kinds, phases=self._phases)
         self._workers[engine.project_id] = worker
         self._engines.append(engine)
         tend_open_runs(engine)
@@ -130,23 +137,28 @@ class Workers:
 _FILES_KEPT_AGAIN = 3
 
 
-def start_worker(engine: Engine, kinds: Sequence[str] = queues.QUEUES, process: Process | None = None) -> Worker:
-    """A running worker of ``engine``; stop it with ``stop()`` before closing the engine. ``process``: what evidence says of it."""
+def start_worker(
+    engine: Engine, kinds: Sequence[str] = queues.QUEUES, process: Process | None = None, *, phases: bool = True
+) -> Worker:
+    """A running worker of ``engine``; stop it with ``stop()`` before closing the engine.
+
+    ``process``: what evidence says of it; ``phases``: it also works phases (``PHASES``).
+    """
     if process is not None:
         engine.state_of(ServerKey).process = process
-    worker = new_worker(engine, kinds)
+    worker = new_worker(engine, kinds, phases=phases)
     worker.start()
     return worker
 
 
-def new_worker(engine: Engine, kinds: Sequence[str] = queues.QUEUES) -> Worker:
-    """A worker of ``engine`` for queues of these kinds; it runs a job when ``work_one`` is called."""
+def new_worker(engine: Engine, kinds: Sequence[str] = queues.QUEUES, *, phases: bool = True) -> Worker:
+    """A worker of ``engine`` for queues of these kinds; it runs a job when ``work_one`` is called. ``phases``: ``PHASES``, too."""
     kinds = [kind for kind in kinds if queues.SLOTS.get(kind, 1)]
     names, limits = queues.queue_names(engine, kinds), queues.work_limits(engine)
     worker = Worker(
         lambda: engine.store,
         engine.identity,
-        _handlers(engine),
+        {kind: work for kind, work in _handlers(engine).items() if phases or kind not in PHASES},
         engine.clock,
         names,
         slots={name: queues.SLOTS[kind] for name, kind in zip(names, kinds, strict=True)},
