@@ -65,6 +65,7 @@ BRANCHES = {
     "jobs/child.py": HERE,
     "jobs/container.py": "tests/gates/test_container.py",
     "jobs/environment.py": "tests/jobs/test_child.py",
+    "jobs/output.py": "tests/jobs/test_child.py",
     "jobs/process_tree.py": HERE,
     "jobs/sandbox.py": "tests/gates/test_place.py",
     "jobs/writers.py": "tests/gates/test_room_writers.py",

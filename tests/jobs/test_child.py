@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import locale
 import os
 import sys
 import threading
@@ -12,9 +13,9 @@ import psutil
 import pytest
 
 from tests.first_line import python_line
-from tests.house.other_system import on
+from tests.house.other_system import Seen, always, on
 from tests.jobs.conftest import until
-from wfe_mcp.jobs import environment
+from wfe_mcp.jobs import environment, output
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, run_child
 from wfe_mcp.jobs.environment import MARK, child_env
 from wfe_mcp.jobs.output import MAX_LINE_BYTES
@@ -223,10 +224,14 @@ def test_output_beyond_the_cap_keeps_its_beginning_and_its_end(tmp_path: Path) -
     assert result.output_tail.rstrip().endswith("last")
 
 
-def test_shown_output_holds_no_terminal_escapes_and_no_broken_text(tmp_path: Path) -> None:
-    code = r"import sys; sys.stdout.buffer.write(b'\x1b[31mred\x1b[0m \x1b]0;title\x07\x00\xff ok\r\n')"
-    result = python(code, tmp_path)
-    assert result.output_tail == "red \ufffd ok\n"
+@pytest.mark.parametrize(("platform", "shown"), [("linux", "\ufffd"), ("win32", "ÿ")])
+def test_shown_output_holds_no_terminal_escapes_and_no_broken_text_and_on_windows_lines_of_the_code_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str, shown: str
+) -> None:
+    on(monkeypatch, output, platform)
+    monkeypatch.setattr(output, "locale", Seen(locale, getencoding=always("cp1252")))
+    code = r"import sys; sys.stdout.buffer.write(b'\x1b[31mred\x1b[0m \x1b]0;title\x07\x00\xff ok\r\n\xc3\xa4\n')"
+    assert python(code, tmp_path).output_tail == f"red {shown} ok\nä\n"
 
 
 def test_a_log_is_never_written_through_a_link(tmp_path: Path) -> None:

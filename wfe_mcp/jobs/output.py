@@ -16,9 +16,11 @@ Rules:
 """
 
 import hashlib
+import locale
 import os
 import queue
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -37,9 +39,24 @@ _TAIL_BYTES = 65_536
 
 
 def plain_text(raw: bytes) -> str:
-    """``raw`` as text that is safe to show: undecodable bytes replaced, terminal escapes and controls removed."""
-    text = raw.decode("utf-8", errors="replace").replace("\r\n", "\n")
+    """``raw`` as text that is safe to show: undecodable bytes replaced, terminal escapes and controls removed.
+
+    On Windows a line that is not UTF-8 has the code page, in which most programs there write: git's do not.
+    """
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        page = locale.getencoding() if sys.platform == "win32" else "utf-8"
+        text = "\n".join(_line_text(line, page) for line in raw.split(b"\n"))
+    text = text.replace("\r\n", "\n")
     return _ESCAPES.sub("", text).translate(_CONTROLS)
+
+
+def _line_text(line: bytes, other: str) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode(other, errors="replace")
 
 
 def without_notices(text: str) -> str:
