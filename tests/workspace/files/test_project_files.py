@@ -1,6 +1,8 @@
 """No path leads out of the project, and no write stays half done."""
 
 import os
+import stat
+import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -8,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.house.other_system import Seen
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.files import folders, staging
+from wfe_mcp.workspace.files import disk, folders, staging
 from wfe_mcp.workspace.files.folders import FdFolder, Folder, PathFolder
 from wfe_mcp.workspace.files.project_files import (
     named_file,
@@ -50,7 +53,7 @@ def code_of(act: Callable[[], object]) -> str:
 
 
 def tree_of(root: Path) -> dict[str, str]:
-    return {str(each.relative_to(root)): each.read_text() for each in sorted(root.rglob("*")) if each.is_file()}
+    return {each.relative_to(root).as_posix(): each.read_text() for each in sorted(root.rglob("*")) if each.is_file()}
 
 
 def test_a_plain_file_is_read(root: Path) -> None:
@@ -253,6 +256,27 @@ def test_a_file_that_another_program_of_windows_has_open_is_named(root: Path, mo
         write_bundle(root, "out", {"a": "new"})
     assert (no.value.code, no.value.hint) == ("unavailable", "Close it there, then try again.")
     assert tree_of(root) == {"out/a": "old"}
+
+
+def test_a_read_only_file_is_replaced_and_leaves_no_rest_on_windows_too(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: Path) -> None:
+        if file.is_file() and not file.stat().st_mode & stat.S_IWUSR:
+            raise PermissionError(13, "Access is denied")
+
+    unlink, replace = Path.unlink, Path.replace
+    monkeypatch.setattr(disk, "sys", Seen(sys, platform="win32"))
+    monkeypatch.setattr(Path, "unlink", lambda file: (refuse(file), unlink(file)))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    monkeypatch.setattr(Path, "replace", lambda file, to: (refuse(to), replace(file, to)))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    file = root / "out/a"
+    write_atomic(root, "out/a", "old")
+    file.chmod(0o444)
+    write_bundle(root, "out", {"a": "new"})
+    assert tree_of(root) == {"out/a": "new"}
+    file.chmod(0o444)
+    write_atomic(root, "out/a", "newest")
+    assert tree_of(root) == {"out/a": "newest"}
 
 
 def test_a_bundle_is_written_whole(root: Path) -> None:

@@ -15,6 +15,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,7 @@ def move_over(source: Path, target: Path) -> None:
     """Rename a file, also to the name of another one, which is gone then.
 
     On Windows that fails while any program has the other one open, such as one of ours that reads it: it is tried again for a second.
+    A file that is read-only is replaced there too, as on other systems.
     """
     end = time.monotonic() + _PATIENCE_S
     while True:
@@ -124,9 +126,17 @@ def move_over(source: Path, target: Path) -> None:
         except PermissionError:
             if sys.platform != "win32" or time.monotonic() >= end:
                 raise
+            make_writable(target)
             time.sleep(_PAUSE_S)
         else:
             return
+
+
+def make_writable(file: Path) -> None:
+    """Take the read-only attribute from a file, which Windows neither removes nor replaces with it."""
+    with suppress(OSError):
+        if not file.is_symlink():
+            file.chmod(stat.S_IREAD | stat.S_IWRITE)
 
 
 def _is_on(folder: str, device: int) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal, Protocol, Self
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.files.disk import move_over
+from wfe_mcp.workspace.files.disk import make_writable, move_over
 
 Kind = Literal["file", "folder", "link", "other"]
 _REPARSE_POINT = 0x400
@@ -220,7 +220,12 @@ class PathFolder:
         move_over(self.path / name, to.path / new_name)
 
     def remove(self, name: str) -> None:
-        (self.path / name).unlink()
+        file = self.path / name
+        try:
+            file.unlink()
+        except PermissionError:
+            make_writable(file)
+            file.unlink()
 
     def remove_folder(self, name: str) -> None:
         (self.path / name).rmdir()
