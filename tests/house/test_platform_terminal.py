@@ -3,6 +3,7 @@
 import ctypes
 import io
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.house.other_system import Seen, always, decided, on
 from wfe_mcp.cli import app
 from wfe_mcp.cli.terminal import client_changes, confirm, pin
 from wfe_mcp.testing import demo
+from wfe_mcp.workspace.files import programs
 from wfe_mcp.workspace.system import console
 
 
@@ -111,3 +113,22 @@ def test_on_windows_a_backslash_in_the_setting_of_the_editor_is_part_of_a_path(m
     assert words(r"no-such/edit\ or --wait") == ["no-such/edit or", "--wait"]
     monkeypatch.setattr(confirm, "os", Seen(os, name="nt"))
     assert words(r'"C:\no such\edit.exe" --wait') == [r"C:\no such\edit.exe", "--wait"]
+
+
+def test_an_editor_that_is_a_batch_file_gets_the_path_of_the_file_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started: list[str] = []
+
+    def run(line: str, **_: object) -> SimpleNamespace:
+        started.append(line)
+        return SimpleNamespace(returncode=0)
+
+    (tmp_path / "code.cmd").touch()
+    for module in (confirm, programs):
+        on(monkeypatch, module, "win32")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("VISUAL", "code --wait")
+    monkeypatch.setattr(confirm, "subprocess", Seen(subprocess, run=run))
+    confirm.edit_file(file := Path("R&D", "plan.md"), "edit plan.md")
+    assert started == [f'{tmp_path / "code.cmd"} --wait "{file}"']

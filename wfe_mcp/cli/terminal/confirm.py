@@ -16,7 +16,7 @@ from pathlib import Path
 
 from wfe_mcp.cli.terminal.screen import Screen, question_lines
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.files.programs import program
+from wfe_mcp.workspace.files.programs import command_line, program
 from wfe_mcp.workspace.system.shell_words import shell_line, words_of
 
 
@@ -65,7 +65,7 @@ def edit_file(file: Path, instead: str) -> None:
         started = program(words[0], Path.cwd(), _path())  # on Windows "code" is code.cmd, which only its ending starts
         if started is None:
             raise FileNotFoundError(2, "there is no such program")
-        ended = subprocess.run([str(started), *words[1:], str(file)], check=False).returncode
+        ended = subprocess.run(command_line([str(started), *words[1:], str(file)]), check=False).returncode
     except OSError as error:
         raise Refused(
             "bad_argument",
@@ -138,5 +138,7 @@ def _through_pager(text: str) -> bool:
     # LESSOPEN names a program that less would run on its input.
     env = {name: value for name, value in os.environ.items() if name not in {"LESSOPEN", "LESSCLOSE"}}
     env |= {"LESS": os.environ.get("LESS", "FRX"), "LESSSECURE": "1"}
-    done = subprocess.run([str(pager), *words[1:]], input=text.encode(errors="replace"), env=env, check=False)
+    done = subprocess.run(
+        command_line([str(pager), *words[1:]]), input=text.encode(errors="replace"), env=env, check=False
+    )
     return done.returncode == 0
