@@ -3,6 +3,7 @@
 import ctypes
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -132,3 +133,24 @@ def test_an_editor_that_is_a_batch_file_gets_the_path_of_the_file_as_it_is(
     monkeypatch.setattr(confirm, "subprocess", Seen(subprocess, run=run))
     confirm.edit_file(file := Path("R&D", "plan.md"), "edit plan.md")
     assert started == [f'{tmp_path / "code.cmd"} --wait "{file}"']
+
+
+OTHER_SHELLS = {
+    "engine/deployments/environments.py": "the shell of the host",
+    "workspace/discovery/findings.py": "a command of an image",
+    "workspace/discovery/check_table.py": "our own code reads it",
+    "workspace/git/repository.py": "Windows has no numbers of owners",
+    "workspace/system/shell_words.py": "the shell of the user, where it is no Windows",
+}
+"""Each module that writes words for a POSIX shell → why."""
+
+
+def test_a_command_that_is_shown_or_proposed_is_in_the_words_of_the_users_shell(root: Path) -> None:
+    package = root / "wfe_mcp"
+    posix = re.compile(r"shlex\.(?:quote|join)|from shlex import")
+    writing = {
+        file.relative_to(package).as_posix()
+        for file in package.rglob("*.py")
+        if posix.search(file.read_text(encoding="utf-8"))
+    }
+    assert writing == {*OTHER_SHELLS}

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import shlex
 import subprocess
 import sys
 import sysconfig
@@ -20,6 +19,7 @@ from wfe_mcp import __version__
 from wfe_mcp.clients.table import Scope, is_address
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.files.programs import find, is_of_project, program
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 PROGRAM = "wfe-mcp"
 _VERSION_S = 20
@@ -117,7 +117,7 @@ def whose(argv: Sequence[str], root: Path, path: str, here: Installation) -> Who
 
 def command_line_of(argv: Sequence[str], variables: Mapping[str, str]) -> str:
     """A command and the variables that are set for it, whole; values that look like secrets are left out."""
-    return " ".join([shlex.join(argv) or "no command", *([f"; it sets {_settings(variables)}"] if variables else [])])
+    return " ".join([shell_line(argv) or "no command", *([f"; it sets {_settings(variables)}"] if variables else [])])
 
 
 def _settings(variables: Mapping[str, str]) -> str:

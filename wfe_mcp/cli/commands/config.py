@@ -1,6 +1,5 @@
 """``wfe-mcp config``: the settings of a project and the origin of each, its stack, checks and approval policy."""
 
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -18,6 +17,7 @@ from wfe_mcp.engine.runs.facts import correct_check, correct_fact, refuse_correc
 from wfe_mcp.engine.runs.policy import ANY, Policy, change_policy, plan_policy_change, policy_written
 from wfe_mcp.views.values.model import plain
 from wfe_mcp.workspace.system.location import user_config_file
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
     from wfe_mcp.views.project.project import PolicyRules
@@ -117,7 +117,7 @@ def check(invocation: Invocation, name: CheckName, command: CheckCommand, pin_fd
     gate does, and wfe-mcp init never changes it. Open runs keep the command that they started with.
     """
     words = correct_check(invocation.engine, invocation.person(pin_fd, "correct a check"), name, command)
-    invocation.answer(f"{name}: {shlex.join(words)}", data={"check": name, "argv": list(words)})
+    invocation.answer(f"{name}: {shell_line(words)}", data={"check": name, "argv": list(words)})
 
 
 def policy(

@@ -1,6 +1,5 @@
 """``wfe-mcp project``: what a project is, the projects of this database, and where one is, what it is called, that it is over."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
 from wfe_mcp.workspace.system.location import find_project
-from wfe_mcp.workspace.system.shell_words import shell_word
+from wfe_mcp.workspace.system.shell_words import shell_line, shell_word
 
 if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import ProjectRecord
@@ -92,7 +91,7 @@ def show(invocation: Invocation, kind: Kind = "") -> None:
                 (
                     check.name,
                     check.cwd,
-                    shlex.join(check.argv),
+                    shell_line(check.argv),
                     check.fault or ("" if check.configured else "not configured"),
                     check.why,
                 )

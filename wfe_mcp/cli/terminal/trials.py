@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.terminal.confirm import user_agrees
 from wfe_mcp.core.units import duration, join_names, plural
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,5 +148,5 @@ def trial_view(trial: Trial) -> dict[str, Any]:
 
 
 def _command(check: FoundCheck) -> str:
-    words = shlex.join(check.settings.argv)
+    words = shell_line(check.settings.argv)
     return f"{words} (in {check.settings.cwd})" if check.settings.cwd else words

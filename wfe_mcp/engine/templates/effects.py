@@ -5,7 +5,6 @@ walks the models, templates inside templates too. A key that states nothing is s
 """
 
 import json
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal, cast
@@ -18,6 +17,7 @@ from wfe_mcp.workflow.model.phases import FlowPhase, LoopPhase, PhaseBase
 from wfe_mcp.workflow.model.rules import SubflowRule
 from wfe_mcp.workflow.model.template import Template
 from wfe_mcp.workspace.config.settings_tables import Settings
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 Mark = Literal["new", "changed", "gone", "same"]
 
@@ -217,7 +217,7 @@ def _detail(name: str, value: Any) -> str:
         )
     if isinstance(value, list | tuple):
         words = [word if isinstance(word, str) else _json(word) for word in cast("list[Any]", value)]
-        return shlex.join(words) if name in {"argv", "args"} else f"{_label(name)}{', '.join(words)}"
+        return shell_line(words) if name in {"argv", "args"} else f"{_label(name)}{', '.join(words)}"
     text = value if isinstance(value, str) else _json(value)
     return f"{_label(name)}{' '.join(text.split())}"
 

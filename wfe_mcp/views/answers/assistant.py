@@ -11,6 +11,7 @@ from wfe_mcp.core.texts import one_line
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.values.model import Json, view_model
 from wfe_mcp.workspace.system.redaction import without_hidden
+from wfe_mcp.workspace.system.shell_words import shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -143,8 +144,6 @@ def _prompt(question: str, earlier: Sequence[tuple[str, str]]) -> str:
 
 def _tools(engine: Engine, by: By, found: dict[str, ReadView]) -> tuple[Tool, ...]:
     """Tools that read as an agent's do; ``found`` gets what they answered about."""
-    from shlex import quote
-
     from wfe_mcp.engine.toolbox.reach import tool
     from wfe_mcp.views import reading, tool_answers, work_items
     from wfe_mcp.views.answers.find import find_text as hits
@@ -181,7 +180,7 @@ def _tools(engine: Engine, by: By, found: dict[str, ReadView]) -> tuple[Tool, ..
 
     def find(given: dict[str, Any]) -> str:
         query = one_line(given["query"])[:_READ_CHARS]
-        search = ReadView(what=f"search for {query}", open=f"wfe-mcp find {quote(query)}")
+        search = ReadView(what=f"search for {query}", open=f"wfe-mcp find {shell_word(query)}")
         return text_of(hits(engine, by, **given), search)
 
     string = {"type": "string", "maxLength": 300}

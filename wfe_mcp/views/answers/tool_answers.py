@@ -8,7 +8,6 @@ of their own: a server's first call loads no others.
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +38,7 @@ from wfe_mcp.views.runs.left_to_commit import left_to_commit
 from wfe_mcp.views.runs.models import ForkView, OriginView, RunView, SubmittedView
 from wfe_mcp.views.templates.templates import kept_view
 from wfe_mcp.views.values.model import PartView, second, view_model, view_of
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.transfer.importing import ImportedRun
@@ -248,7 +248,7 @@ def read_artifact(
     if part is not None and part.cut and not part.hint:
         options = {"--phase": phase, "--revision": str(revision or ""), "--pointer": pointer}
         words = [artifact or phase, *(word for option in options.items() if option[1] for word in option)]
-        show = f"wfe-mcp artifact show {overview.loaded.record.id} {shlex.join(words)}"
+        show = f"wfe-mcp artifact show {overview.loaded.record.id} {shell_line(words)}"
         hint = f"This is the beginning of one long text. Read it whole in a shell: {show}"
         view = replace(view, part=replace(part, hint=hint))
     return envelope_of(overview, f"read {artifact_views.what_of(view)}", view)

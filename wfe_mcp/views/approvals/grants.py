@@ -1,6 +1,5 @@
 """Standing grants as they are shown: before a person signs one, in a list, and where one approves."""
 
-import shlex
 from datetime import datetime
 from functools import partial
 
@@ -13,6 +12,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.shown import SeenDecision, open_approval
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.values.model import view_model, view_of
+from wfe_mcp.workspace.system.shell_words import shell_word
 
 NEVER = (
     "Never: steps; gates with a phrase, for a passkey or several people.",
@@ -74,7 +74,7 @@ class UnsignedGrant:
 def unsigned_grant(draft: Grant) -> UnsignedGrant:
     """``draft`` before it is signed."""
     length = datetime.fromisoformat(draft.expires_at) - datetime.fromisoformat(draft.given_at)
-    what = f"{draft.template} {draft.phase} --when {shlex.quote(draft.when)} --uses {draft.uses}"
+    what = f"{draft.template} {draft.phase} --when {shell_word(draft.when)} --uses {draft.uses}"
     return UnsignedGrant(
         words=words_of(draft),
         expires_at=draft.expires_at,

@@ -4,7 +4,6 @@ Texts of the project's files are data. Where the budget is small, lists are cut 
 """
 
 import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import field
 from typing import TypeVar
@@ -14,6 +13,7 @@ from wfe_mcp.views.moves.envelope import LIMIT_BYTES
 from wfe_mcp.views.project.activity import ProjectView, project_view
 from wfe_mcp.views.project.project import ProjectContents, project_view as contents
 from wfe_mcp.views.values.model import JsonObject, plain, view_model
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ def _within(inside: ProjectContents, project: ProjectView, lines: int) -> Projec
         sure = "" if finding.sure == "declared" else f", {finding.sure}"
         kinds.setdefault(finding.kind, []).append(f"{finding.value} ({finding.file}:{finding.line}{sure})")
     checks = [
-        {"name": check.name, "command": shlex.join(check.argv)}
+        {"name": check.name, "command": shell_line(check.argv)}
         | ({} if check.cwd == "." else {"in": check.cwd})
         | ({} if check.configured else {"configured": False})
         for check in inside.checks
