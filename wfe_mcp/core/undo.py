@@ -4,7 +4,8 @@
     undo ──► before c2      redo ──► before undo (c3)
 
 Rules:
-1. A command includes everything that followed from it without a caller; an undo reverses that too.
+1. A command includes everything that followed from it without a caller; an undo reverses that too. A command that only asks or
+   notes, such as a look at a decision, is part of the one before it.
 2. After an undo or redo the run is where it was at ``to``: the next undo looks back from there.
 3. A redo reverses an undo. After another command there is nothing to redo.
 """
@@ -97,7 +98,6 @@ _COMMANDS: dict[type[e.Event], str] = {
     e.PhaseStarted: "the start of {phase}",
     e.RevisionSubmitted: "the submission of {phase}",
     e.SubmissionRefused: "the refused submission of {phase}",
-    e.ApprovalAsked: "the request to approve {phase}",
     e.ApprovalCounted: "one person's approval of {phase}",
     e.ApprovalGiven: "the approval of {phase}",
     e.OpinionOverruled: "the decision to overrule the opinions on {phase}",
@@ -118,7 +118,6 @@ _COMMANDS: dict[type[e.Event], str] = {
     e.HumanAwaited: "the stop of {phase}",
     e.RunBlocked: "the stop of the run",
     e.RunFailed: "the failure of the run",
-    e.RecordsKept: "the records kept",
     e.GateJudged: "a verdict on {phase}",
     e.PromptEdited: "the edited prompt of {phase}",
     e.RollbackAbandoned: "the rollback that restored nothing",
@@ -157,8 +156,17 @@ _FOLLOWS = (
 """What follows from a person's command by itself; it is not a decision of that person."""
 
 
-_NOTES = (e.ApprovalHanded, e.CheckpointTaken, e.RollbackBegan, e.RollbackAbandoned, e.DecisionSigned, *e.OPERATIONS)
-"""Events that change no status."""
+_NOTES = (
+    e.ApprovalAsked,
+    e.ApprovalHanded,
+    e.CheckpointTaken,
+    e.RecordsKept,
+    e.RollbackBegan,
+    e.RollbackAbandoned,
+    e.DecisionSigned,
+    *e.OPERATIONS,
+)
+"""Events that change no status: alone they are nothing to undo."""
 
 
 def _is_persons(entry: LogEntry, *, whole: bool) -> bool:
@@ -192,9 +200,9 @@ def _last_command(log: Sequence[LogEntry], upto: int) -> tuple[int, LogEntry] | 
 
 
 def _naming_event(events: Sequence[LogEntry]) -> LogEntry:
-    """The event of a command that says what it did: the first that does not follow from another, else the first that is no seal."""
-    says = (entry for entry in events if not isinstance(entry.event, (*_FOLLOWS, *_NOTES)))
-    return next(says, next((entry for entry in events if not isinstance(entry.event, e.RecordsKept)), events[0]))
+    """The event of a command that says what it did: the first that does not follow from another, else the first that is no note."""
+    own = [entry for entry in events if not isinstance(entry.event, _NOTES)]
+    return next((entry for entry in own if not isinstance(entry.event, _FOLLOWS)), own[0])
 
 
 def _first_of(log: Sequence[LogEntry], index: int) -> int:

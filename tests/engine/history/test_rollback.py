@@ -379,9 +379,15 @@ def test_a_loop_is_gone_back_to_as_a_whole(scene: Scene):
     assert scene.state(run).status is RunStatus.COMPLETED
 
 
-def test_an_undo_of_the_question_itself_names_the_question(scene: Scene):
+def test_a_look_at_a_decision_is_nothing_to_undo(scene: Scene):
     run = scene.start(phase("plan", approval()))
     scene.do(run, "plan")
     approvals.ask(scene.engine, HUMAN, run, "plan")
     foreseen = rollback.preview(scene.engine, run, kind="undo").summary
-    assert foreseen.startswith("An undo of the request to approve plan (event "), foreseen
+    assert foreseen.startswith("An undo of the submission of plan (event "), foreseen
+    going.undo(scene.engine, HUMAN, run)
+    assert scene.attempt(run, "plan").status is AttemptStatus.READY
+    going.redo(scene.engine, HUMAN, run)
+    approvals.ask(scene.engine, HUMAN, run, "plan")
+    foreseen = rollback.preview(scene.engine, run, kind="undo").summary
+    assert foreseen.startswith("An undo of the submission of plan (event "), foreseen
