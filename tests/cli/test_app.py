@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -62,6 +63,16 @@ def test_the_help_names_every_command_once_in_groups_of_80_columns(empty: Termin
     assert len(named) == len(set(named))
     assert [name for name in named if f" {name}" not in answer.out] == []
     assert [line for line in answer.out.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("noun", sorted({words.split()[0] for words in COMMANDS if " " in words}))
+def test_the_help_of_a_group_cuts_no_sentence_of_its_commands(empty: Terminal, noun: str) -> None:
+    answer = empty(noun, "--help")
+    assert [line for line in answer.out.splitlines() if len(line) > 80] == []
+    listed = " ".join(answer.out.partition("Commands:")[2].split())
+    names = [words.split()[1] for words in COMMANDS if words.startswith(f"{noun} ")]
+    sentences = [re.split(r"(?<=\.)\s", str(inspect.getdoc(function_of(f"{noun} {name}"))))[0] for name in names]
+    assert [sentence for sentence in sentences if sentence not in listed] == []
 
 
 @pytest.mark.parametrize("words", COMMANDS)

@@ -31,6 +31,10 @@ class Command(TyperCommand):
         """The parameters, ``--help`` too."""
         return _plain(super().get_params(ctx))
 
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """The first sentence, whole: the list of its group wraps it."""
+        return super().get_short_help_str(max(limit, len(self.help or "")))
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The arguments as the reference writes them: ``RUN [PHASE]``. Typer has braces around a required one, and two brackets."""
         arguments = [param for param in self.get_params(ctx) if param.param_type_name == "argument"]
