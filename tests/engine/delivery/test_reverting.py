@@ -155,6 +155,18 @@ def test_in_a_folder_with_other_changes_it_has_a_work_tree_of_its_own_and_keeps_
     assert (scene.root / "mine.txt").read_text() == "not committed\n"
 
 
+def test_the_work_tree_of_a_revert_leaves_the_base_to_the_folder_of_the_user(scene: Scene) -> None:
+    delivered(scene)
+    run, _ = merged(scene)
+    scene.git("switch", "-q", "-c", "mine")
+    scene.write("mine.txt", "not committed\n")
+    made = reverted(scene, run)
+    played(scene, made)
+    assert scene.git("-C", made.record.worktree, "branch", "--show-current") == ""
+    scene.git("switch", "-q", "main")
+    assert (scene.root / "app.py").read_text() == "VALUE = 1\n"
+
+
 def test_later_commits_at_the_same_places_are_named_and_no_run_begins(scene: Scene) -> None:
     remote = delivered(scene)
     run, _ = merged(scene)

@@ -327,10 +327,14 @@ def remove_branch(
 
 
 def _leave(place: DeliveryPlace, name: str, sha: str) -> None:
-    """Change over to the base; where another folder has it, or it has other files here, to the merged commit and no branch."""
+    """Change over to the base; where HEAD was on no branch before, another folder has the base, or it has other files here, to the
+    merged commit and no branch.
+    """
     root, base = place.root, place.settings.base
     here = refs.commit_of(root, refs.ref_of(base))
-    if here and refs.held_by(root, base) is None and refs.has_same_files(root, sha, here):
+    own = made_branch([step for step in place.operations if step.target.get("branch") == name])
+    was_detached = own is not None and not own.before["branch"]
+    if here and not was_detached and refs.held_by(root, base) is None and refs.has_same_files(root, sha, here):
         refs.attach(root, base)
         return
     merged = [
