@@ -22,6 +22,7 @@ from tests.engine.delivery.forge_scene import MERGE_IT, OPEN, at_forge
 from tests.engine.delivery.test_git_steps import newer
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
 from tests.engine.step_scene import steps
+from wfe_mcp.engine.delivery.operations import REVERTED
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.kernel.engine import Engine
@@ -305,4 +306,4 @@ def test_a_project_without_the_check_of_a_revert_hears_so_from_the_preview_and_n
     for preview in (True, False):
         no = refused(rollback.undo_delivery, scene.engine, HUMAN, run, dry_run=preview)
         assert (no.code, "no check 'test'" in no.details[0].message) == ("invalid_template", True)
-    assert [one.kind for one in operations(scene, run) if one.kind == reverting.KIND] == []
+    assert [one.kind for one in operations(scene, run) if one.kind == REVERTED] == []

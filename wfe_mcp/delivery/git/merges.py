@@ -1,7 +1,7 @@
 """Merges without a working folder: the commit that a strategy leads to, and how its tree differs from the approved one."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,9 +36,15 @@ def merge_commit(root: Path, base: str, tip: str, strategy: Strategy, message: s
     return commit(root, tree, [base, tip] if strategy == "merge" else [base], message, at)
 
 
-def revert_tree(root: Path, now: str, merged: str, start: str) -> str:
-    """The tree of ``now`` without what led from ``start`` to ``merged``. Raises DeliveryFault ``conflict``."""
-    return _picked_tree(root, now, start, merged, _committed_at(root, merged))
+def revert_tree(root: Path, now: str, changes: Sequence[tuple[str, str]]) -> str:
+    """The tree of ``now`` without what led from the first to the second of each pair of commits, in this order.
+
+    Raises DeliveryFault ``conflict``.
+    """
+    tree = tree_of(root, now)
+    for start, merged in changes:
+        tree = _picked_tree(root, tree, start, merged, _committed_at(root, merged))
+    return tree
 
 
 def changed_files(root: Path, one: str, other: str) -> list[str]:
@@ -76,7 +82,9 @@ def _rebase(root: Path, base: str, tip: str, at: datetime) -> str:
                 "conflict",
             )
         author = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": address, "GIT_AUTHOR_DATE": date}
-        on = commit(root, _picked_tree(root, on, picked, parents, at), [on], f"{message.rstrip()}\n", at, author)
+        on = commit(
+            root, _picked_tree(root, tree_of(root, on), picked, parents, at), [on], f"{message.rstrip()}\n", at, author
+        )
     return on
 
 
@@ -98,9 +106,9 @@ def _merged_tree(root: Path, ours: str, theirs: str) -> str:
     return tree
 
 
-def _picked_tree(root: Path, on: str, each: str, parent: str, at: datetime) -> str:
-    """The tree of ``on`` with what ``each`` changed: a merge of commits whose only common one is ``parent``'s tree."""
-    start, ours, theirs = (tree_of(root, revision) for revision in (parent, on, each))
+def _picked_tree(root: Path, ours: str, each: str, parent: str, at: datetime) -> str:
+    """The tree ``ours`` with what ``each`` changed: a merge of commits whose only common one is ``parent``'s tree."""
+    start, theirs = tree_of(root, parent), tree_of(root, each)
     if ours == start:
         return theirs
     start = commit(root, start, [], "start", at)

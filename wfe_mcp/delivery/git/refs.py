@@ -124,7 +124,7 @@ def attach(root: Path, branch: str) -> None:
     if now is not None and not has_same_files(root, now, commit_of(root, ref_of(branch))):
         raise DeliveryFault(
             f"HEAD is at {now[:12]}, whose files are not those of branch '{branch}': to change over would change the "
-            f"working folder. Change over yourself: git switch {branch}; then retry the phase.",
+            f"working folder. Change over yourself: git switch {branch}; then try again.",
             "conflict",
         )
     run_git(root, *_DURABLE, "symbolic-ref", "-m", "wfe-mcp: change over", "HEAD", ref_of(branch))

@@ -26,7 +26,7 @@ from wfe_mcp.delivery.git.refs import commit_of, held_by, move, ref_of, tree_of
 from wfe_mcp.delivery.git.remote import fetch
 from wfe_mcp.engine.delivery.approved import refuse_unapproved
 from wfe_mcp.engine.delivery.attest import attest_and_push
-from wfe_mcp.engine.delivery.operations import Operation, merge_in, operate
+from wfe_mcp.engine.delivery.operations import Operation, merges_in, operate
 from wfe_mcp.engine.delivery.place import DeliveryPlace, base_of, branch_of, fork_of, note_on_item
 from wfe_mcp.engine.delivery.proposals import proposal_of, refuse_unready, was_shown
 from wfe_mcp.engine.delivery.site import Site, site_of
@@ -129,7 +129,7 @@ def merge_step(place: DeliveryPlace, call: StepCall, context: JobContext, params
         request.ask(lambda: request.site.forge.merge(request.number, tip, strategy, text))
 
     approved = tree_of(place.root, tip)
-    before = {"tree": approved, "sha": fork_of(place, fetch(request.site.remote, base), tip)}
+    before = {"tree": approved, "sha": fork_of(place.root, place.operations, fetch(request.site.remote, base), tip)}
     seen = operate(place.engine, call, "forge.merge", request.target, before, observe, act, allow)
     if seen["tree"] != approved and not was_shown(place.engine, call, "difference"):
         trees = {"found": str(seen["tree"])[:12], "expected": approved[:12]}
@@ -208,15 +208,17 @@ def merge_by_others(place: DeliveryPlace, operations: Sequence[Operation]) -> Op
     None: of ``operations``, those of the run, none opened one, or one merged it; or it is not merged. Raises DeliveryFault, ToolFault, NotYet.
     """
     opened = _last_open(operations)
-    if opened is None or opened.done is None or merge_in(operations) is not None:
+    if opened is None or opened.done is None:
         return None
     number = int(opened.done["number"])
+    if any(merge.target.get("number") == number for merge in merges_in(operations)):
+        return None
     site = site_of(place)
     pull = site.forge.get(number)
     if pull.state != "merged":
         return None
     after, tip = _merge_seen(place, site, pull), str(opened.target["sha"])
-    before = {"tree": tree_of(place.root, tip), "sha": fork_of(place, str(after["commit"]), tip)}
+    before = {"tree": tree_of(place.root, tip), "sha": fork_of(place.root, place.operations, str(after["commit"]), tip)}
     target = {"number": number, **opened.target}
     key = f"forge.merge:@others:{number}"
     return Operation(place.run.id, key, "forge.merge", target, before, place.engine.clock(), after=after, done=after)

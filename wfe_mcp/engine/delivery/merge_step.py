@@ -15,7 +15,8 @@ from wfe_mcp.engine.delivery.attest import attest_and_push
 from wfe_mcp.engine.delivery.forge_steps import issue_after_merge
 from wfe_mcp.engine.delivery.operations import (
     Operation,
-    merge_in,
+    merges_in,
+    merges_left,
     newest_operation,
     operate,
     operations_of,
@@ -47,6 +48,7 @@ from wfe_mcp.workspace.git.worktrees import worktrees
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from wfe_mcp.jobs.job_context import JobContext
     from wfe_mcp.workflow.model.delivery import GitClean, GitMerge, GitRevert
@@ -113,8 +115,8 @@ def make_merge(place: DeliveryPlace, call: StepCall, context: JobContext, params
 def make_revert(place: DeliveryPlace, call: StepCall, _context: JobContext, params: GitRevert) -> Mapping[str, Any]:
     """Take the merged change of another run out of the files, as git would revert it; index, HEAD and commits stay."""
     root = place.root
-    start, merged = change_of(place, params.run)
-    target = {"run": params.run, "sha": merged}
+    changes_out = changes_of(place, params.run)
+    target = {"run": params.run, "sha": changes_out[0][1]}
     operation = newest_operation(place.engine, call, "git.revert", target)
     before = (
         operation.before
@@ -123,7 +125,7 @@ def make_revert(place: DeliveryPlace, call: StepCall, _context: JobContext, para
     )
     now = str(before["sha"])
     was = commits.contents(root, now).files
-    wanted = commits.contents(root, merges.revert_tree(root, now, merged, start)).files
+    wanted = commits.contents(root, merges.revert_tree(root, now, changes_out)).files
     prefix = require_repository(root).prefix
     files = {
         path.removeprefix(prefix): wanted.get(path)
@@ -153,21 +155,24 @@ def make_revert(place: DeliveryPlace, call: StepCall, _context: JobContext, para
     )
 
 
-def change_of(place: DeliveryPlace, run: str) -> tuple[str, str]:
-    """Where the merged change of ``run`` began, and its last commit. Raises DeliveryFault ``no_branch``."""
+def changes_of(place: DeliveryPlace, run: str) -> list[tuple[str, str]]:
+    """Where each merged change of ``run`` began, and its last commit, the newest first. Raises DeliveryFault ``no_branch``."""
     done = operations_of(place.engine, run)
-    merge = merge_in(done)
-    if merge is None:
+    merged = merges_left(place.engine, done) or merges_in(done)  # a person may have brought it back since
+    if not merged:
         raise DeliveryFault(f"Run {run} has merged nothing that could be undone.", "no_branch")
-    tip = refs.commit_of(place.root, str(merge.target["sha"])) or refs.commit_of(place.root, merge.commit)
-    start = fork_of(place, str(merge.before["sha"]), tip) if merge.before.get("sha") else ""
-    operation = made_branch(done)
-    start = start or (str(operation.before["start"]) if operation is not None else "")
-    if not (tip and start and refs.commit_of(place.root, start)):
+    changes = [_change(place.root, done, merge) for merge in reversed(merged)]
+    if not all(commit and refs.commit_of(place.root, commit) for change in changes for commit in change):
         raise DeliveryFault(
             f"The commits of run {run} are not in this repository. Fetch them; then retry.", "no_branch"
         )
-    return start, tip
+    return changes
+
+
+def _change(root: Path, done: list[Operation], merge: Operation) -> tuple[str, str]:
+    tip = refs.commit_of(root, str(merge.target["sha"])) or refs.commit_of(root, merge.commit)
+    before = [step for step in done[: done.index(merge)] if step.target.get("branch") == merge.target["branch"]]
+    return fork_of(root, before, str(merge.before.get("sha", "")), tip), tip
 
 
 def seen_merge(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] | None:

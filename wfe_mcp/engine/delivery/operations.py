@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunStatus
 from wfe_mcp.core.operation_events import OperationCalled, OperationEvent, OperationIntended, OperationObserved
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.step_call import CommandCall, StepCall
     from wfe_mcp.store.records.runs import EventRecord
 
+REVERTED = "run.revert"
+"""The operation in the log of a run that another one reverts; what was observed names that run."""
 OPERATION_TYPES = ("OperationIntended", "OperationCalled", "OperationObserved")
 
 
@@ -169,9 +172,44 @@ def committed_phase(operations: Iterable[Operation], commit: str = "") -> str:
 
 
 def merge_in(operations: Iterable[Operation]) -> Operation | None:
-    """What brought the change of a run into the base; None before."""
-    merges = [operation for operation in operations if operation.kind.endswith(".merge") and operation.commit]
+    """What brought the change of a run into the base last; None before."""
+    merges = merges_in(operations)
     return merges[-1] if merges else None
+
+
+def merges_in(operations: Iterable[Operation]) -> list[Operation]:
+    """All that brought changes of a run into the base, in order."""
+    return [operation for operation in operations if operation.kind.endswith(".merge") and operation.commit]
+
+
+def merges_left(engine: Engine, operations: Iterable[Operation]) -> list[Operation]:
+    """What brought changes of a run into the base, in order, and was not taken out again by a run that reverted it.
+
+    ``operations``: those of the run. A revert that was itself reverted has taken nothing out.
+    """
+    operations = [*operations]
+    merges = merges_in(operations)
+    for operation in operations:
+        if operation.kind == REVERTED and operation.after is not None:
+            taken = _taken_out(engine, str(operation.after["run"]))
+            last = max(
+                (at for at, merge in enumerate(merges) if {merge.target["sha"], merge.commit} & taken), default=-1
+            )
+            merges = merges[last + 1 :]
+    return merges
+
+
+def _taken_out(engine: Engine, run: str) -> set[str]:
+    """The last commits of what ``run`` has taken out of the base; none while it is at work, and where it was reverted itself."""
+    with engine.store.read() as tx:
+        try:
+            status = engine.load(tx, run).state.status
+        except Refused:  # it was removed, and what it did is unknown
+            return set()
+        done = operations_of(tx, run)
+    if status is not RunStatus.COMPLETED or not merges_left(engine, done):
+        return set()
+    return {str(step.target["sha"]) for step in done if step.kind == "git.revert" and step.done and not step.undone}
 
 
 def merged_between(engine: Engine, root: Path, base: str, since: str, commit: str) -> bool:

@@ -157,11 +157,14 @@ def base_of(place: DeliveryPlace, call: StepCall, named: str) -> str:
     return named
 
 
-def fork_of(place: DeliveryPlace, onto: str, tip: str) -> str:
-    """Where the change that ends at ``tip`` left the base, which is at ``onto`` and may have it already."""
-    fork = text_of(run_git(place.root, "merge-base", onto, tip, ok=None))
-    operation = made_branch(place.operations)
-    return str(operation.before["start"]) if fork == tip and operation is not None else fork
+def fork_of(root: Path, operations: list[Operation], onto: str, tip: str) -> str:
+    """Where the change that ends at ``tip`` left the base, which is at ``onto`` and may have it already; empty if unknown.
+
+    ``operations``: those of the run, which made the branch of the change last.
+    """
+    fork = text_of(run_git(root, "merge-base", onto, tip, ok=None)) if onto and tip else ""
+    operation = made_branch(operations)
+    return str(operation.before["start"]) if fork in {"", tip} and operation is not None else fork
 
 
 def newest_base(place: DeliveryPlace, base: str, there: str | None = None) -> str:

@@ -1,7 +1,8 @@
 """Undo of a delivery: each operation of a run is reversed as it was observed, the newest first.
 
 Rules:
-1. Only a person undoes a delivery, and only before the merge: a merge is reverted by a run of its own (``runs/reverting.py``).
+1. Only a person undoes a delivery, and only before the merge: a merge is reverted by a run of its own (``runs/reverting.py``). Once
+   that is done, what the run did not merge is undone.
 2. Each reversal observes first, so that after a crash the next undo continues.
 3. A call whose end was not observed (a crash, a push that the remote refused) is looked for where it acts, and so is a merge of
    the run's pull request by another.
@@ -16,7 +17,14 @@ from wfe_mcp.core.operation_events import OperationObserved
 from wfe_mcp.core.readers import by_own_pin
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.engine.delivery.forge_steps import merge_by_others
-from wfe_mcp.engine.delivery.operations import Operation, merge_in, operations_of, record, record_seen, removed_branches
+from wfe_mcp.engine.delivery.operations import (
+    Operation,
+    merges_left,
+    operations_of,
+    record,
+    record_seen,
+    removed_branches,
+)
 from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, place_of
 from wfe_mcp.engine.delivery.reverted_items import plan_again
 from wfe_mcp.engine.delivery.site import refusing
@@ -31,13 +39,14 @@ About = TypeVar("About")
 def undoable(engine: Engine, run: str) -> list[Operation]:
     """What an undo would reverse, the newest first. Refuses ``illegal_transition`` where there is nothing, ``conflict`` after a merge."""
     operations = looked_for(engine, run)
-    gone = removed_branches(operations)  # another clean-up of the same branch was seen to its end
-    deliveries = [
-        operation
-        for operation in operations
-        if operation.kind in DELIVERY
-        and (operation.state == "observed" or (operation.state == "called" and operation.target["branch"] not in gone))
-    ]
+    if merges := merges_left(engine, operations):
+        raise Refused(
+            "conflict",
+            f"{merges[-1].commit[:12]} is on '{merges[-1].target['base']}', and others may build on it: a run of its own reverts it.",
+            f"Open that run: wfe-mcp undo {run} --delivery",
+            run=run,
+        )
+    deliveries = to_reverse(operations)
     if not deliveries:
         raise Refused(
             "illegal_transition",
@@ -45,14 +54,31 @@ def undoable(engine: Engine, run: str) -> list[Operation]:
             f"What it did: wfe-mcp show {run}",
             run=run,
         )
-    if (merge := merge_in(deliveries)) is not None:
-        raise Refused(
-            "conflict",
-            f"{merge.commit[:12]} is on '{merge.target['base']}', and others may build on it: a run of its own reverts it.",
-            f"Open that run: wfe-mcp undo {run} --delivery",
-            run=run,
-        )
     return deliveries[::-1]
+
+
+def to_reverse(operations: list[Operation]) -> list[Operation]:
+    """What an undo reverses, the oldest first: what was done, or called and not seen, and was not merged."""
+    gone = removed_branches(operations)  # another clean-up of the same branch was seen to its end
+    return [
+        operation
+        for operation in _without_merged(operations)
+        if operation.kind in DELIVERY
+        and (operation.state == "observed" or (operation.state == "called" and operation.target["branch"] not in gone))
+    ]
+
+
+def _without_merged(operations: list[Operation]) -> list[Operation]:
+    """Those that no later merge has brought into the base, and that are no clean-up after one."""
+    open_operations: list[Operation] = []
+    for operation in operations:
+        branch = operation.target.get("branch")
+        of_branch = [earlier for earlier in open_operations if earlier.target.get("branch") == branch]
+        if operation.kind.endswith(".merge") and operation.commit:
+            open_operations = [earlier for earlier in open_operations if earlier not in of_branch]
+        elif operation.kind != "git.clean" or of_branch:
+            open_operations.append(operation)
+    return open_operations
 
 
 def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
@@ -84,7 +110,7 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
 
 def _take_from_items(engine: Engine, run: str) -> None:
     """The work item of the run and those under it name no more what the run made; what it had done is planned again."""
-    operations = operations_of(engine, run)
+    operations = _without_merged(operations_of(engine, run))
     branches = {str(operation.target.get("branch", "")) for operation in operations}
     commits = {operation._replace(undone=False).commit for operation in operations}
     with engine.store.tx() as tx:

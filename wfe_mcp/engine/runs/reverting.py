@@ -15,8 +15,8 @@ from wfe_mcp.core.titles import first_words
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import merges
 from wfe_mcp.delivery.git.refs import has_same_files
-from wfe_mcp.engine.delivery.merge_step import change_of
-from wfe_mcp.engine.delivery.operations import Operation, operations_of, record
+from wfe_mcp.engine.delivery.merge_step import changes_of
+from wfe_mcp.engine.delivery.operations import REVERTED, Operation, merges_left, operations_of, record
 from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, newest_base, note_on_item, place_of
 from wfe_mcp.engine.delivery.undo import refuse_agent
 from wfe_mcp.engine.kernel.engine import Engine
@@ -28,8 +28,6 @@ from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.workspace.git.repository import changes, head
 
 STARTED_BY = "undo"
-KIND = "run.revert"
-"""The operation in the log of the run that is reverted."""
 _TITLE_CHARS = 120
 
 
@@ -48,12 +46,12 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
         return there
     is_new = not before or last is not None
     number = len(before) + 1 if is_new else len(before)
-    key = f"{KIND}:{record_of.id}#{number}"
+    key = f"{REVERTED}:{record_of.id}#{number}"
     try:
         place = place_of(engine, record_of)._replace(root=engine.root)
-        start, merged = change_of(place, record_of.id)
+        changes_out = changes_of(place, record_of.id)
         base = newest_base(place, place.settings.base)
-        merges.revert_tree(engine.root, base, merged, start)
+        merges.revert_tree(engine.root, base, changes_out)
         folder = _folder(place, base, number) if is_new else str(before[-1].before["folder"])
     except NotDelivered as reason:
         raise Refused("unavailable", f"Nothing is delivered here: {reason}.", "Set [delivery] mode.", run=run) from None
@@ -61,9 +59,12 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
         hint = f"When that is done: wfe-mcp undo {record_of.id} --delivery"
         raise Refused("conflict", str(fault), hint, run=record_of.id) from None
     if is_new:
-        target = {"base": place.settings.base, "sha": merged}
+        target = {"base": place.settings.base, "sha": changes_out[0][1]}
         record(
-            engine, record_of.id, OperationIntended(key=key, kind=KIND, target=target, before={"folder": folder}), by
+            engine,
+            record_of.id,
+            OperationIntended(key=key, kind=REVERTED, target=target, before={"folder": folder}),
+            by,
         )
     if folder:
         engine = beside(make_worktree(engine, folder, base, detached=True).tree.path)
@@ -89,14 +90,15 @@ def revert_of(engine: Engine, run: str) -> LoadedRun | None:
     Refuses ``illegal_transition``: it was reverted already; ``invalid_template``: the project lacks what such a run needs.
     """
     _, last = _earlier(engine, run)
-    if last is not None and last.state.status is RunStatus.COMPLETED:
+    is_over = last is not None and last.state.status is RunStatus.COMPLETED
+    if last is not None and is_over and not merges_left(engine, operations_of(engine, run)):
         raise Refused(
             "illegal_transition",
             f"Run {last.record.id} has reverted what {run} merged.",
             f"Look at it: wfe-mcp show {last.record.id}",
             run=run,
         )
-    if last is not None and last.state.status is not RunStatus.CANCELLED:
+    if last is not None and not is_over and last.state.status is not RunStatus.CANCELLED:
         return last
     settings, inputs = engine.settings(), {"run": run}
     plan, roles = configure_plan(engine, find_template(engine, REVERT), settings, {}, inputs)
@@ -106,7 +108,7 @@ def revert_of(engine: Engine, run: str) -> LoadedRun | None:
 
 def _earlier(engine: Engine, run: str) -> tuple[list[Operation], LoadedRun | None]:
     """The reverts of ``run`` that were begun, and the run of the newest."""
-    before = [operation for operation in operations_of(engine, run) if operation.kind == KIND]
+    before = [operation for operation in operations_of(engine, run) if operation.kind == REVERTED]
     return before, _run_of(engine, before[-1]) if before else None
 
 

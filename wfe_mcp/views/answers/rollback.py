@@ -64,18 +64,22 @@ def undo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool
 
 def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) -> Envelope:
     """Undo what a run delivered; with ``dry_run`` say what that would be. After a merge: the run that reverts it."""
-    from wfe_mcp.engine.delivery.operations import merge_in
-    from wfe_mcp.engine.delivery.undo import looked_for, undo_delivery as reverse, undoable
+    from wfe_mcp.engine.delivery.operations import merge_in, merges_left
+    from wfe_mcp.engine.delivery.undo import looked_for, to_reverse, undo_delivery as reverse, undoable
     from wfe_mcp.engine.runs.reverting import revert_of, start_revert
 
-    if (merge := merge_in(looked_for(engine, run, by if by.is_human and not dry_run else None))) is not None:
-        where = f"{merge.commit[:12]} is on {merge.target['base']}"
+    operations = looked_for(engine, run, by if by.is_human and not dry_run else None)
+    merges, merge = merges_left(engine, operations), merge_in(operations)
+    if merge is not None and (merges or not to_reverse(operations)):
+        where, them = f"{merge.commit[:12]} is on {merge.target['base']}", "it"
+        if len(merges) > 1:
+            where, them = f"{len(merges)} merges are on {merge.target['base']}, the last is {merge.commit[:12]}", "them"
         if dry_run:
             there, run_overview = revert_of(engine, run), overview_of(engine, run)
             what = (
-                f"run {there.record.id} reverts it"
+                f"run {there.record.id} reverts {them}"
                 if there
-                else "an undo of the delivery would open a run that reverts it"
+                else f"an undo of the delivery would open a run that reverts {them}"
             )
             return envelope_of(run_overview, f"{where}: {what}", run_views.full(run_overview))
         record = start_revert(
@@ -83,7 +87,7 @@ def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) ->
         ).record
         run_overview = overview_of(engine, record.id)
         return envelope_of(
-            run_overview, f"{where}: run {record.id} reverts it, in {record.worktree}", run_views.full(run_overview)
+            run_overview, f"{where}: run {record.id} reverts {them}, in {record.worktree}", run_views.full(run_overview)
         )
     run_overview = undoable(engine, run) if dry_run else reverse(engine, by, run)
     views = operation_views(run_overview)
@@ -155,8 +159,10 @@ def _answer(engine: Engine, went: rollback.Went, how: str) -> Envelope:
 
 def _what_stays(engine: Engine, run: str) -> str:
     """What of the delivery of ``run`` stays on the base, whatever its state becomes; empty before a merge."""
-    from wfe_mcp.engine.delivery.operations import merge_in, operations_of
+    from wfe_mcp.engine.delivery.operations import merges_left, operations_of
 
-    merge = merge_in(operations_of(engine, run))
-    stays = merge and f"; {merge.commit[:12]} stays on {merge.target['base']}: wfe-mcp undo {run} --delivery"
-    return stays or ""
+    merges = merges_left(engine, operations_of(engine, run))
+    if not merges:
+        return ""
+    stays = f"{merges[0].commit[:12]} stays" if len(merges) == 1 else f"{len(merges)} merges stay"
+    return f"; {stays} on {merges[-1].target['base']}: wfe-mcp undo {run} --delivery"
