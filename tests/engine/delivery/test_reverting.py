@@ -225,6 +225,31 @@ def test_what_a_person_merged_at_the_forge_is_reverted_as_the_preview_says(scene
         assert forge.git("show", "main:app.py") == "VALUE = 1"
 
 
+@pytest.mark.parametrize("how", ["merge", "ff"])
+def test_what_the_base_had_brought_into_a_change_stays_when_that_is_reverted(scene: Scene, how: str) -> None:
+    with at_forge(scene) as forge:
+        scene.check("test", "import sys; sys.exit(0)")
+        deliver = steps(COMMIT, PUSH, OPEN, name="ship")
+        run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT), phase("again", approval()), deliver)
+        scene.begin(run, "build")
+        scene.write("app.py", "VALUE = 2\n")
+        scene.submit(run, "build")
+        approve(scene, run, "build")
+        scene.work()
+        newer(scene, forge.bare)
+        scene.git("pull", "-q", "--no-rebase", "--no-edit", "origin", "main")
+        scene.clock.advance(minutes=1)
+        scene.begin(run, "again")
+        scene.submit(run, "again")
+        approve(scene, run, "again")
+        scene.work()
+        forge.merge(forge.pulls[0], how, "by a person")
+        rollback.undo_delivery(scene.engine, HUMAN, run)
+        played(scene, reverted(scene, run))
+        assert forge.git("show", "main:app.py") == "VALUE = 1"
+        assert forge.git("show", "main:other.txt") == "other"
+
+
 def test_only_a_person_opens_it_and_a_preview_changes_nothing(scene: Scene) -> None:
     delivered(scene)
     run, _ = merged(scene)

@@ -22,7 +22,7 @@ from wfe_mcp.engine.models.secrets import key_of
 from wfe_mcp.engine.work.items import item_of_run, keep_changes
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.command import repository, run_git, text_of
-from wfe_mcp.workspace.git.repository import head, is_ancestor
+from wfe_mcp.workspace.git.repository import first_parents, head, history, is_ancestor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,11 +160,19 @@ def base_of(place: DeliveryPlace, call: StepCall, named: str) -> str:
 def fork_of(root: Path, operations: list[Operation], onto: str, tip: str) -> str:
     """Where the change that ends at ``tip`` left the base, which is at ``onto`` and may have it already; empty if unknown.
 
-    ``operations``: those of the run, which made the branch of the change last.
+    ``operations``: those of the run, which made the branch of the change last. What the base has brought into the change is no
+    part of it, also where another has merged it: by a merge the base's line leads past the change, by a fast-forward into it.
     """
     fork = text_of(run_git(root, "merge-base", onto, tip, ok=None)) if onto and tip else ""
+    if fork and fork == tip:
+        fork = (first_parents(root, onto, tip) or [tip])[-1]
     operation = made_branch(operations)
-    return str(operation.before["start"]) if fork in {"", tip} and operation is not None else fork
+    if fork not in {"", tip} or operation is None:
+        return fork
+    start = str(operation.before["start"])
+    brought = history(root, "--first-parent", "--merges", "-n1", "--end-of-options", tip, f"^{start}") if tip else []
+    newest = commit_of(root, f"{brought[0]}^2") if brought else ""
+    return newest if newest and is_ancestor(root, start, newest) else start
 
 
 def newest_base(place: DeliveryPlace, base: str, there: str | None = None) -> str:
