@@ -250,6 +250,16 @@ def test_what_the_base_had_brought_into_a_change_stays_when_that_is_reverted(sce
         assert forge.git("show", "main:other.txt") == "other"
 
 
+def test_where_nothing_of_the_change_is_on_the_base_any_more_no_run_begins(scene: Scene) -> None:
+    delivered(scene)
+    run, _ = merged(scene)
+    scene.git("revert", "--no-edit", "HEAD")
+    scene.git("push", "-q", "origin", "main")
+    no = refused(reverted, scene, run)
+    assert (no.code, no.message) == ("illegal_transition", f"Nothing of what run {run} merged is on 'main' any more.")
+    assert [one.kind for one in operations(scene, run) if one.kind == REVERTED] == []
+
+
 def test_only_a_person_opens_it_and_a_preview_changes_nothing(scene: Scene) -> None:
     delivered(scene)
     run, _ = merged(scene)

@@ -14,7 +14,7 @@ from wfe_mcp.core.operation_events import OperationIntended, OperationObserved
 from wfe_mcp.core.titles import first_words
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import merges
-from wfe_mcp.delivery.git.refs import has_same_files
+from wfe_mcp.delivery.git.refs import has_same_files, tree_of
 from wfe_mcp.engine.delivery.merge_step import changes_of
 from wfe_mcp.engine.delivery.operations import REVERTED, Operation, merges_left, operations_of, record
 from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, newest_base, note_on_item, place_of
@@ -51,13 +51,20 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
         place = place_of(engine, record_of)._replace(root=engine.root)
         changes_out = changes_of(place, record_of.id)
         base = newest_base(place, place.settings.base)
-        merges.revert_tree(engine.root, base, changes_out)
+        tree = merges.revert_tree(engine.root, base, changes_out)
         folder = _folder(place, base, number) if is_new else str(before[-1].before["folder"])
     except NotDelivered as reason:
         raise Refused("unavailable", f"Nothing is delivered here: {reason}.", "Set [delivery] mode.", run=run) from None
     except DeliveryFault as fault:
         hint = f"When that is done: wfe-mcp undo {record_of.id} --delivery"
         raise Refused("conflict", str(fault), hint, run=record_of.id) from None
+    if is_new and tree == tree_of(engine.root, base):
+        raise Refused(
+            "illegal_transition",
+            f"Nothing of what run {record_of.id} merged is on '{place.settings.base}' any more.",
+            f"What it did: wfe-mcp show {record_of.id}",
+            run=record_of.id,
+        )
     if is_new:
         target = {"base": place.settings.base, "sha": changes_out[0][1]}
         record(
