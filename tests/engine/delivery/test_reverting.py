@@ -250,6 +250,28 @@ def test_what_the_base_had_brought_into_a_change_stays_when_that_is_reverted(sce
         assert forge.git("show", "main:other.txt") == "other"
 
 
+def test_of_a_squash_whose_own_commits_are_here_no_more_only_the_change_goes_out(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        scene.check("test", "import sys; sys.exit(0)")
+        run = approved(scene, BRANCH, COMMIT, PUSH, OPEN)
+        scene.work()
+        newer(scene, forge.bare)
+        forge.merge(forge.pulls[0], "squash", "by a person")
+        rollback.undo_delivery(scene.engine, HUMAN, run, dry_run=True)
+        rollback.undo_delivery(scene.engine, HUMAN, run)
+        (made,) = [one.after for one in operations(scene, run) if one.kind == REVERTED]
+        answers.control_run(scene.engine, HUMAN, str((made or {})["run"]), "cancel", reason="not now")
+        scene.git("switch", "-q", "--detach", "origin/main")
+        for ref in scene.git("for-each-ref", "--format=%(refname)").split():
+            if "wfe" in ref or "/ai/" in ref:
+                scene.git("update-ref", "-d", ref)
+        scene.git("reflog", "expire", "--expire=now", "--all")
+        scene.git("gc", "-q", "--prune=now")
+        played(scene, reverted(scene, run))
+        assert forge.git("show", "main:app.py") == "VALUE = 1"
+        assert forge.git("show", "main:other.txt") == "other"
+
+
 def test_where_nothing_of_the_change_is_on_the_base_any_more_no_run_begins(scene: Scene) -> None:
     delivered(scene)
     run, _ = merged(scene)
