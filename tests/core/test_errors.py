@@ -64,6 +64,10 @@ def test_the_nearest_names_come_best_first_and_only_when_near():
     assert len(nearest("phase", [f"phase{n}" for n in range(9)], limit=2)) == 2
 
 
+def test_of_hundreds_of_names_as_long_those_with_the_same_first_letter_are_compared():
+    assert nearest("zeta1", [*(f"q{number:04}" for number in range(200)), "zeta2"]) == ("zeta2",)
+
+
 def test_a_hint_quotes_the_nearest_name_and_says_something_else_without_one():
     assert nearest_hint("runing", RunStatus) == "Did you mean 'running'?"
     assert nearest_hint("zzz", ["plan"], "One of: plan.") == "One of: plan."

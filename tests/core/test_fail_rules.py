@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import reduce
 from typing import Any
@@ -85,6 +86,19 @@ def test_a_retry_keeps_the_tree_of_the_first_start():
     scene.submit("build", tree="t2")
     scene.judge("build", GateOutcome.FAIL)
     assert scene.attempt("build").tree_at_start == "t1"
+
+
+def test_a_completed_phase_that_is_retried_keeps_the_tree_of_its_start_unless_other_work_began_since():
+    scene = run_of(phase("build"), phase("docs", "build"))
+    scene.start("build", tree="t1")
+    scene.submit("build", tree="t2")
+    last = replace(scene, log=[*scene.log], entries=[*scene.entries])
+    last.give(last.command(c.Retry, "build", HUMAN))
+    assert last.attempt("build").tree_at_start == "t1"
+    scene.later(1)
+    scene.start("docs", tree="t2")
+    scene.give(scene.command(c.Retry, "build", HUMAN))
+    assert scene.attempt("build").tree_at_start is None
 
 
 def test_wait_human_leaves_the_phase_failed_and_the_run_waiting_for_a_person():

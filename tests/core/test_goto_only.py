@@ -8,6 +8,7 @@ import pytest
 
 from tests.core.conftest import HUMAN, Scene, each, phase, run_of
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.events import PhaseSkipped
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import FailRule, GateSpec, NextRule
@@ -34,6 +35,8 @@ def test_it_is_left_out_as_soon_as_its_needs_are_over_and_its_dependants_continu
     scene = written()
     assert scene.statuses["revise"] == "skipped"
     assert "none did" in scene.attempt("revise").reason
+    (skip,) = [event for event in scene.log if isinstance(event, PhaseSkipped)]
+    assert skip.follows, "no one's command skipped it"
     assert scene.statuses["review"] == "ready"
 
 

@@ -359,3 +359,20 @@ def test_the_server_may_answer_what_a_recovery_reports():
     scene.work("code[recovery-1].diagnose")
     (answer,) = [move for move in legal_moves(scene.state, SYSTEM, scene.at) if isinstance(move, c.Answer)]
     assert scene.give(answer) == ["BlockerFound"]
+
+
+def test_an_item_whose_recovery_is_open_keeps_its_place_in_the_loop():
+    scene = run_of(*each("build", body=recovered_by("code", body=BODY), max_parallel=1))
+    scene.items("build", "a", "b")
+    scene.give(scene.command(c.Skip, "build[a].code", HUMAN, reason="later"))
+    scene.give(scene.command(c.Retry, "build[a].code", HUMAN))
+    scene.start("build[a].code")
+    scene.submit("build[a].code")
+    scene.judge("build[a].code", GateOutcome.FAIL, "red")
+    scene.give(scene.command(c.Answer, "build[a].code", kind="recovery", items="d" * 64))
+    assert scene.attempt("build[a].code").repair == "recover"
+    refused = scene.refused(scene.command(c.StartPhase, "build[b].code", holder="h2"))
+    assert (refused.code, refused.message) == (
+        "not_ready",
+        "Item 'a' of 'build' comes first: it works on 1 item at a time.",
+    )

@@ -356,3 +356,14 @@ def test_a_checkpoint_is_an_event_that_changes_nothing():
     before = scene.state
     scene.give(c.TakeCheckpoint(commit="c1", tree="t1", at=scene.at))
     assert scene.state == before
+
+
+def test_what_needs_an_approval_that_is_asked_again_begins_after_it():
+    scene = run_of(phase("plan", gates=(GateSpec("approval"),)), phase("build", "plan"))
+    scene.work("plan")
+    scene.approve("plan")
+    to = len(scene.log)
+    assert scene.statuses["build"] == "ready"
+    scene.give(scene.command(c.Retry, "plan", HUMAN))
+    scene.back(to, changed=True)
+    assert scene.statuses == {"plan": "awaiting", "build": "pending"}
