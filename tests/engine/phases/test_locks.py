@@ -6,6 +6,7 @@ import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, moves, phase, refused
 from tests.engine.step_scene import step_states, steps
+from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.approvals.decide import decide
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
@@ -145,6 +146,23 @@ def test_steps_wait_for_a_lock_of_another_run(scene: Scene) -> None:
     scene.work()
     assert scene.state(second).status == "completed"
     assert step_states(scene, second) == {"say": "done"}
+
+
+@pytest.mark.parametrize("waiting", [steps(LOG, locks=["db"]), lane(phase("code"), **EACH) | {"locks": ["db"]}])
+def test_a_wait_of_a_night_for_a_lock_leaves_one_job(scene: Scene, waiting: dict[str, Any]) -> None:
+    first = scene.start(alone("a", "db", gates=[approval()]), name="one")
+    scene.do(first, "a")
+    second = scene.start(waiting, name="two", inputs={"list": ["x"]}, schema=LISTED)
+    for _ in range(4):
+        scene.work()
+        scene.clock.advance(seconds=6)
+    with scene.store.read() as tx:
+        (job,) = tx.jobs.filter(RunId(second))
+    assert (job.status, job.tries) == ("queued", 0)
+    decisions.ask_approval(scene.engine, AGENT, first, "a")
+    decide(scene.engine, HUMAN, first, "a")
+    scene.work()
+    assert scene.attempt(second, waiting["id"]).status in {"running", "completed"}
 
 
 def test_steps_of_one_run_take_turns(scene: Scene) -> None:

@@ -116,9 +116,13 @@ class RunChange:
 
     def look_again(self, timer: str, attempt: Attempt) -> None:
         """Look at ``attempt`` again in ``BUSY_S``, unless that is due already."""
-        queued = self.tx.jobs.filter(self.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED,))
-        if not any(job.kind == "timer" and job.payload["timer"] == timer for job in queued):
-            self.set_timer(timer, self.at + timedelta(seconds=BUSY_S), attempt)
+        moment, statuses = self.at + timedelta(seconds=BUSY_S), (JobStatus.QUEUED, JobStatus.DONE)
+        jobs = self.tx.jobs.filter(self.run.id, attempt.phase, attempt.number, statuses)
+        looks = [job for job in jobs if job.kind == "timer" and job.payload["timer"] == timer]
+        if not looks:
+            self.set_timer(timer, moment, attempt)
+        elif all(job.status is JobStatus.DONE for job in looks):
+            self.tx.lines.repeat(looks[0].id, moment)
 
     def attempt(self, phase: PhasePath) -> Attempt:
         """The newest attempt of ``phase``, as of now. Refuses ``unknown_phase``."""

@@ -100,7 +100,13 @@ def work_files(engine: Engine, context: JobContext) -> Outcome:
     path = PhasePath(job.phase or "")
     if job.payload["then"] == "claim":
         with engine.store.read() as tx:
-            read = files_at_start(engine, tx, engine.load(tx, job.of_run), path)
+            loaded = engine.load(tx, job.of_run)
+            held = held_elsewhere(engine, tx, loaded.record, loaded.state, path)
+            read = files_at_start(engine, tx, loaded, path)
+        if held is not None and _is_open(
+            loaded.state.current(path), job
+        ):  # perhaps for a night: the files are not read for that
+            return Outcome({}, lambda tx: _look_later(engine, tx, job))
         tree, _, head = read()
         return Outcome({}, lambda tx: _claim(engine, tx, job, tree, head))
     if job.payload["then"] == ANSWER:
@@ -126,13 +132,20 @@ def _check_answer(engine: Engine, job: JobRecord) -> None:
 def _claim(engine: Engine, tx: Tx, job: JobRecord, tree: str | None, head: str | None) -> None:
     with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         attempt = _attempt(current, job)
-        if attempt.number != job.attempt or attempt.status is not AttemptStatus.READY:
+        if not _is_open(attempt, job):
             return
         if held_elsewhere(engine, tx, current.run, current.state, attempt.phase) is None:
             begin_phase(current, attempt, tree, head)
             return
-        later = current.at + timedelta(seconds=BUSY_S)
-        current.enqueue("files", queue="step", payload=job.payload, run_at=later, **attempt.on)
+        _look_later(engine, tx, job)
+
+
+def _is_open(attempt: Attempt, job: JobRecord) -> bool:
+    return attempt.number == job.attempt and attempt.status is AttemptStatus.READY
+
+
+def _look_later(engine: Engine, tx: Tx, job: JobRecord) -> None:
+    tx.lines.repeat(job.id, engine.clock() + timedelta(seconds=BUSY_S))
 
 
 def _submit_outputs(engine: Engine, tx: Tx, job: JobRecord, tree: str | None) -> None:

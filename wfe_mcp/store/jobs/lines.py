@@ -39,6 +39,11 @@ _HURRY = (
     .where(JOB.c.id == bindparam("id_"), JOB.c.status == JobStatus.QUEUED, JOB.c.run_at < BEHIND)
     .values(run_at=bindparam("now"))
 )
+_REPEAT = (
+    update(JOB)
+    .where(JOB.c.id == bindparam("id_"), JOB.c.status == JobStatus.DONE)
+    .values(status=JobStatus.QUEUED, run_at=bindparam("at"), tries=0, result=None, finished_at=None)
+)
 _AHEAD_OF_NOW = timedelta(minutes=5)
 """A writer of a time that is later than now by more had a clock that was ahead."""
 _OF_THE_FUTURE = or_(
@@ -85,6 +90,10 @@ class LineRepository(Repository):
     def hurry(self, job: JobRecord) -> None:
         """Try ``job`` now, where it waits for its next try; one behind another waits for that."""
         self._run(_HURRY, {"id_": job.id, "now": self._clock()})
+
+    def repeat(self, job_id: str, at: datetime) -> None:
+        """Do a job that is done once more at ``at``: what looks again and again, such as for a lock, is one row."""
+        self._run(_REPEAT, {"id_": job_id, "at": at})
 
     def put_off(self, queues: Collection[str], now: datetime) -> list[JobRecord]:
         """The jobs that wait for a time of a clock that was ahead: they were queued, or tried in ``queues``, after ``now``."""
