@@ -137,6 +137,8 @@ def control(
             "bad_argument", f"A run cannot take {timeout_s:g} s.", "Give a time above zero, at most 100 years."
         )
     with change_run(engine, run_id, by) as current:
+        if action == "cancel":
+            _wait_for_grants(current)
         on = current.given
         ends_at = None if timeout_s is None else current.at + timedelta(seconds=timeout_s)
         commands: dict[Action, c.Command] = {
@@ -174,6 +176,12 @@ def _refuse_others_work(current: RunChange, path: PhasePath) -> None:
         is_at_shell = current.by.channel is Channel.CLI  # where the PIN can be asked for
         way = "Wait until it ends, or open one yourself: it asks for your PIN."
         raise Refused("needs_human", refused.message, way) if is_at_shell else refused
+
+
+def _wait_for_grants(current: RunChange) -> None:
+    """Let a grant that another process uses now be used before the run is cancelled: the time of the cancellation is later."""
+    current.tx.secrets.alone("settings")  # as ``grants.facts.take_use``, which looks for cancelled runs
+    current.at = current.engine.clock()
 
 
 def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:
@@ -278,6 +286,7 @@ def archive_stale(engine: Engine, by: By, reason: str = "") -> tuple[list[RunRec
             with change_run(engine, record.id, by) as current:
                 if current.run.updated_at >= before or current.state.status not in MAY_BE_STALE:
                     continue
+                _wait_for_grants(current)
                 current.give(c.Cancel(reason=f"{since}: {reason}" if reason else since, **current.given))
                 current.tx.runs.archive(record.id, current.at)
         except (Refused, LookupError, ValueError) as fault:
