@@ -61,7 +61,7 @@ SHELL: dict[str, str] = {"claude-code": "Bash", "codex": "Bash", "gemini-cli": "
 def hooked(cli: Terminal, client: str, event: str, sent: str | None = None, /, **more: Any) -> dict[str, Any]:
     """What the hook answers; ``{}`` for silence. It always ends with 0 and says nothing on standard error."""
     payload = {**COMMON[client], "cwd": str(cli.root), "hook_event_name": event, **more}
-    given = json.dumps(payload).replace("{root}", str(cli.root)) if sent is None else sent
+    given = json.dumps(payload).replace("{root}", json.dumps(str(cli.root))[1:-1]) if sent is None else sent
     ran = subprocess.run(
         [sys.executable, "-I", "-S", "-c", HOOK.format(folder=FOLDER), client],
         input=given.encode(),
@@ -315,15 +315,16 @@ def test_the_data_lies_where_wfe_mcp_keeps_it(platform: str, xdg: str, monkeypat
     import platformdirs.macos
     import platformdirs.unix
 
-    monkeypatch.setenv("HOME", "/home/me")
+    for home in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(home, "/home/me")
     monkeypatch.setenv("LOCALAPPDATA", "/local")
     monkeypatch.setenv("XDG_DATA_HOME", xdg)
-    found = open_runs.data_folder(dict(os.environ), platform)
+    found = Path(open_runs.data_folder(dict(os.environ), platform))
     if platform == "win32":
-        assert found == str(Path("/local", "wfe-mcp"))
+        assert found == Path("/local", "wfe-mcp")
         return
     dirs = platformdirs.unix.Unix if platform == "linux" else platformdirs.macos.MacOS
-    assert found == dirs("wfe-mcp", appauthor=False).user_data_dir
+    assert found == Path(dirs("wfe-mcp", appauthor=False).user_data_dir)
 
 
 def test_without_a_variable_the_database_is_that_of_the_platform(

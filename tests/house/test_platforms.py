@@ -52,6 +52,7 @@ BRANCHES = {
     "clients/table.py": "tests/clients/test_table.py",
     "clients/wfe_hook/open_runs.py": "tests/cli/test_hooks.py",
     "clients/wfe_hook/rules.py": "tests/clients/wfe_hook/test_rules.py",
+    "clients/wfe_hook/shell.py": "tests/clients/wfe_hook/test_rules.py",
     "dashboard/serving.py": HERE,
     "engine/approvals/decision_page.py": HERE,
     "engine/approvals/keys.py": HERE,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.house.other_system import on
-from wfe_mcp.clients.wfe_hook import rules
+from wfe_mcp.clients.wfe_hook import rules, shell
 from wfe_mcp.clients.wfe_hook.open_runs import Work
 from wfe_mcp.clients.wfe_hook.rules import Place, refusal
 
@@ -278,3 +278,14 @@ def test_a_kept_file_is_the_same_in_capitals_where_the_disk_ignores_them(
 ) -> None:
     on(monkeypatch, rules, platform)
     assert bool(reported(place, "Bash", f"rm {place.kept[0].replace('wfe.db', 'WFE.db')}", work())) is is_refused
+
+
+@pytest.mark.parametrize(("platform", "is_refused"), [("win32", True), ("linux", False)])
+def test_a_backslash_is_part_of_a_path_on_windows(
+    place: Place, monkeypatch: pytest.MonkeyPatch, platform: str, is_refused: bool
+) -> None:
+    for module in (rules, shell):
+        on(monkeypatch, module, platform)
+    kept = place.kept[0].replace("/", "\\")
+    for command in (f"Remove-Item {kept}", f'rm "{kept}"', f"echo x > {kept}", r"C:\tools\wfe-mcp.exe approve r1 plan"):
+        assert bool(reported(place, "Bash", command, work())) is is_refused, command

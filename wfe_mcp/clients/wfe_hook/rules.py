@@ -33,6 +33,7 @@ class Place:
 
     def path(self, text: str, base: str = "") -> str:
         """The real path of a word; empty where it depends on something that is not known here."""
+        text = text.replace("\\", "/") if sys.platform == "win32" else text
         for name in ("$HOME", "${HOME}", "~"):
             if text == name or text.startswith(f"{name}/"):
                 text = self.home + text[len(name) :]

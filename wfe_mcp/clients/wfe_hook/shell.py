@@ -4,6 +4,7 @@ A command can hide what it does (a script, an alias, a variable), so this is no 
 """
 
 import os
+import sys
 
 from .words import word_set
 
@@ -110,7 +111,7 @@ class _Reader:
         if sign in "'\"":
             self._read_quoted(sign)
         elif sign == "\\":
-            self._add(self.text[self.at + 1 : self.at + 2], 2)
+            self._read_backslash()
         elif two in ("$(", "<(", ">(") or sign == "`":
             self._substitution(sign)
         elif sign in "<>" or two == "&>":
@@ -134,6 +135,12 @@ class _Reader:
             self.word = []
         self.word.append(text)
         self.at += step
+
+    def _read_backslash(self) -> None:
+        """A backslash and what follows. Before a name it stays on Windows, where PowerShell has it in paths and never as an escape."""
+        sign = self.text[self.at + 1 : self.at + 2]
+        is_in_path = sys.platform == "win32" and (sign.isalnum() or sign in ("_", ".", "-", "~"))
+        self._add(f"\\{sign}" if is_in_path else sign, 2)
 
     def _end_word(self) -> None:
         if self.word is None:
@@ -165,7 +172,7 @@ class _Reader:
             return
         while self.at < len(self.text) and self.text[self.at] != sign:
             if self.text[self.at] == "\\":
-                self._add(self.text[self.at + 1 : self.at + 2], 2)
+                self._read_backslash()
             elif self.text[self.at] == "`" or self.text.startswith("$(", self.at):
                 self._substitution(self.text[self.at])
             else:
