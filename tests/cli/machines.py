@@ -60,7 +60,7 @@ def shown(cli: Terminal, run: str) -> dict[str, Any]:
     document = cli.json("show", run)
     assert document.code == 0, document.out
     data = {key: value for key, value in document.data.items() if key not in PLACES}
-    text = json.dumps(data).replace(str(cli.root), "")
+    text = json.dumps(data).replace(json.dumps(str(cli.root))[1:-1], "")
     return json.loads(text)
 
 

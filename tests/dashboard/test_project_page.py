@@ -13,6 +13,7 @@ from playwright.sync_api import Browser as Chromium, expect
 from tests.dashboard.play import Play, played
 from tests.engine.conftest import blank
 from tests.engine.scene import phase
+from wfe_mcp.workspace.system.temporary import remove_folder
 
 __all__ = ["blank"]
 
@@ -113,7 +114,7 @@ def test_checks_that_are_not_trusted_yet_are_not_called_missing(play: Play) -> N
 def test_a_folder_that_became_another_project_is_listed_with_the_earlier_one_which_can_be_forgotten(play: Play) -> None:
     play.scene.start(phase("plan"))
     root = play.scene.root
-    shutil.rmtree(root / ".git")
+    remove_folder(root / ".git")
     shutil.rmtree(root / ".wfe")
     argv = [sys.executable, "-m", "wfe_mcp", "project"]
     subprocess.run([*argv, "add"], cwd=root, env=play.env, check=True, capture_output=True)

@@ -19,8 +19,8 @@ def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("blank")
     root = folder / "project"
     root.mkdir()
-    (root / "app.py").write_text("VALUE = 1\n", encoding="utf-8")
-    (root / ".gitignore").write_text("ignored/\n.wfe/runs/\n", encoding="utf-8")
+    (root / "app.py").write_text("VALUE = 1\n", encoding="utf-8", newline="\n")
+    (root / ".gitignore").write_text("ignored/\n.wfe/runs/\n", encoding="utf-8", newline="\n")
     identity = ["-c", "user.name=ada", "-c", "user.email=ada@example.org"]
     (root / ".git" / "info").mkdir(parents=True)
     for args in (

@@ -132,7 +132,7 @@ class Scene:
     def write(self, path: str, text: str = "") -> None:
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        file.write_text(text, encoding="utf-8", newline="\n")
 
     def mirror(self, run: str, name: str, attempt: int, file: str) -> Path:
         return self.root / ".wfe" / "runs" / run / name / str(attempt) / file

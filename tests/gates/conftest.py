@@ -29,7 +29,7 @@ class Project:
     def write(self, path: str, content: str) -> Path:
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(content)
+        target.write_text(content, newline="\n")
         return target
 
     def git(self, *words: str) -> str:

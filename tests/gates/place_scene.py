@@ -53,7 +53,7 @@ def removed(folder: Path) -> bool:
     return not folder.exists()
 
 
-LIST = "import json, os; print(json.dumps(sorted(os.path.join(d, f)[2:] for d, _, fs in os.walk('.') for f in fs)))"
+LIST = "import json, os; print(json.dumps(sorted(os.path.join(d, f)[2:].replace(os.sep, '/') for d, _, fs in os.walk('.') for f in fs)))"
 
 
 def hashlib_of(path: Path) -> str:

@@ -109,9 +109,9 @@ def test_a_checkout_is_removed_after_the_check_with_its_read_only_folders(projec
 
 def test_the_next_start_removes_the_checkout_of_a_killed_process_and_no_other(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys, pathlib; from wfe_mcp.jobs.sandbox import checkout_folder;"
+        "import os, sys, pathlib; from wfe_mcp.jobs.sandbox import checkout_folder;"
         "manager = checkout_folder(pathlib.Path(sys.argv[1])); (manager.__enter__().files / 'f').write_text('x');"
-        "os.kill(os.getpid(), signal.SIGKILL)"
+        "os._exit(9)"
     )
     subprocess.run([PY, "-c", code, str(tmp_path)], check=False)
     left = abandoned(tmp_path)

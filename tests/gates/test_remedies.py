@@ -32,7 +32,7 @@ MISSING: dict[str, tuple[str, dict[str, str], str]] = {
         {"requirements.txt": "", "venv/x": ""},
         "run `venv/BIN/python -m pip install -r requirements.txt`",
     ),
-    "package": (NO_MODULE, {"setup.py": ""}, "run `python3 -m venv .venv && .venv/BIN/python -m pip install -e .`"),
+    "package": (NO_MODULE, {"setup.py": ""}, "run `PYTHON -m venv .venv && .venv/BIN/python -m pip install -e .`"),
     "tool": ("No module named pytest", {".venv/x": ""}, "run `.venv/BIN/python -m pip install pytest`"),
     "unknown module": (NO_MODULE, {}, ""),
     "environment": (
@@ -40,7 +40,7 @@ MISSING: dict[str, tuple[str, dict[str, str], str]] = {
         {"uv.lock": ""},
         "the virtual environment .venv is missing: run `uv sync`",
     ),
-    "bare environment": (ENVIRONMENT, {}, "run `python3 -m venv .venv && .venv/BIN/python -m pip install pytest`"),
+    "bare environment": (ENVIRONMENT, {}, "run `PYTHON -m venv .venv && .venv/BIN/python -m pip install pytest`"),
     "Hex": (
         "Could not find Hex, which is needed to build dependency :mime\nShall I install Hex?",
         {},
@@ -72,6 +72,12 @@ def with_programs(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) ->
         program = folder / (f"{name}.exe" if sys.platform == "win32" else name)
         program.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(folder))
+
+
+def here(command: str, python: str = "python3") -> str:
+    """``command`` as this system has it: the Python of Windows has no three in its name."""
+    folder, python = ("Scripts", "python") if sys.platform == "win32" else ("bin", python)
+    return command.replace("BIN", folder).replace("PYTHON", python)
 
 
 NO_MANAGER: dict[str, tuple[str, dict[str, str], str]] = {
@@ -116,7 +122,7 @@ def test_where_the_manager_is_not_installed_pip_does_it(
     argv = {ENVIRONMENT: [".venv/bin/python", "-m", "pytest"], NO_MODULE: ["check"]}.get(
         output, ["python3", "-m", "pytest"]
     )
-    expected = expected.replace("BIN", "Scripts" if sys.platform == "win32" else "bin").replace("PYTHON", python)
+    expected = here(expected, python)
     assert remedy(argv, None, tmp_path, output).endswith(f"run `{expected}`")
 
 
@@ -130,7 +136,7 @@ def test_what_is_missing_is_named_with_the_command_that_installs_it(
         (tmp_path / name).write_text(text)
     argv = [".venv/bin/python", "-m", "pytest"] if output == ENVIRONMENT else ["check"]
     found = remedy(argv, None, tmp_path, output)
-    expected = expected.replace("BIN", "Scripts" if sys.platform == "win32" else "bin")
+    expected = here(expected)
     assert found.endswith(expected) and bool(found) == bool(expected), found
 
 

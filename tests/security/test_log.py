@@ -14,6 +14,7 @@ from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.store.driver import driver
 from wfe_mcp.views.approvals.unusual import project_facts
 from wfe_mcp.workspace.system.anchors import AUDIT_REF, anchor_file, commits_of
+from wfe_mcp.workspace.system.temporary import remove_folder
 
 
 @pytest.fixture
@@ -313,7 +314,7 @@ def test_a_missing_revision_is_found(scene: Scene, forger: Forger) -> None:
 
 @pytest.mark.attack("without git: rewrite the whole chain of a run", "detected", "T11")
 def test_without_git_the_file_beside_the_database_still_finds_it(scene: Scene, forger: Forger) -> None:
-    shutil.rmtree(scene.root / ".git")
+    remove_folder(scene.root / ".git")
     scene.engine = scene.process()
     assert scene.engine.project_id
     run = played(scene)

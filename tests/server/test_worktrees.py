@@ -1,6 +1,5 @@
 """An agent in another worktree of a project sees the runs of the main folder, and works on its own."""
 
-import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ from wfe_mcp.engine.kernel.engine import utc_now
 from wfe_mcp.engine.maintenance import projects
 from wfe_mcp.store import Store
 from wfe_mcp.views.answers.tool_answers import status
+from wfe_mcp.workspace.system.shell_words import shell_word
+from wfe_mcp.workspace.system.temporary import remove_folder
 
 IDENTITY = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")
 NOTE = {"title": "a title"}
@@ -55,8 +56,8 @@ async def test_a_claim_from_another_worktree_names_the_folder_and_uses_up_no_att
 
     for refused in (claimed, submitted):
         assert refused["error"]["code"] == "other_folder"
-        assert f"works in {shlex.quote(str(house.root))}" in refused["error"]["message"]
-        assert f"wfe-mcp serve --project {shlex.quote(str(house.root))}" in refused["error"]["hint"]
+        assert f"works in {shell_word(str(house.root))}" in refused["error"]["message"]
+        assert f"wfe-mcp serve --project {shell_word(str(house.root))}" in refused["error"]["hint"]
     assert seen["summary"].endswith(f"in another folder: {house.root}")
     assert not [move for move in seen["next"] if move["tool"] == "start_phase"]
     async with house.client("auto") as agent:
@@ -150,19 +151,19 @@ async def test_a_folder_that_is_renamed_under_its_server_is_said_to_be_missing(h
         renamed.rename(house.root)
         submitted = await call(agent, "submit_artifact", run=run, phase="checked", artifact=NOTE)
 
-    missing = f"works in {shlex.quote(str(house.root))}, and that folder is missing."
+    missing = f"works in {shell_word(str(house.root))}, and that folder is missing."
     assert [missing in line for line in seen["data"]["warnings"]] == [True]
     assert [f"{missing} If it was moved, wfe-mcp project move" in line for line in on_page] == [True]
     assert refused["error"]["code"] == "other_folder"
     assert missing in refused["error"]["message"]
-    assert f"wfe-mcp project move {shlex.quote(str(house.root))} NEW" in refused["error"]["hint"]
+    assert f"wfe-mcp project move {shell_word(str(house.root))} NEW" in refused["error"]["hint"]
     assert (submitted["state"], submitted["data"]["attempt"]) == ("completed", 1)
 
 
 async def test_a_server_continues_in_a_folder_that_became_a_repository(house: House) -> None:
     for each in house.engines:
         each.close()
-    shutil.rmtree(house.root / ".git")
+    remove_folder(house.root / ".git")
     before = replace(house, engines=[])
     async with before.client("auto") as agent:
         first = (await call(agent, "start_run", template="drill", inputs={"goal": "x"}))["run"]

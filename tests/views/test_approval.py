@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +21,7 @@ from wfe_mcp.views.approvals.model import Named
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import details_of
 from wfe_mcp.views.values.model import plain
+from wfe_mcp.workspace.system.temporary import remove_folder
 
 
 def shown(scene: Scene, run: str, name: str = "plan") -> ApprovalView:
@@ -304,7 +304,7 @@ def test_what_changed_before_the_first_claim_is_named_in_the_decision_and_in_the
 
 
 def test_a_run_without_git_says_what_an_approval_is_about(scene: Scene) -> None:
-    shutil.rmtree(scene.root / ".git")
+    remove_folder(scene.root / ".git")
     run = scene.start(phase("plan", approval()))
     scene.do(run, "plan")
     view = shown(scene, run)

@@ -41,8 +41,8 @@ def run_git(folder: Path, *words: str) -> str:
 def repo(root: Path) -> Git:
     """``root`` as a repository with one commit; call it to run git there."""
     run_git(root, "init", "-q")
-    (root / "a.txt").write_text("a\n")
-    (root / ".gitignore").write_text("*.log\n")
+    (root / "a.txt").write_text("a\n", newline="\n")
+    (root / ".gitignore").write_text("*.log\n", newline="\n")
     run_git(root, "add", "-A")
     run_git(root, "commit", "-q", "-m", "first")
     return lambda *words: run_git(root, *words)

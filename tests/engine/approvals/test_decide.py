@@ -1,7 +1,6 @@
 """Approval and rejection: who may decide, on which revision, and until when."""
 
 import json
-import shutil
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from wfe_mcp.engine.files import tree_binding
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.workspace.git.working_tree import tree_hash
+from wfe_mcp.workspace.system.temporary import remove_folder
 
 STOP = [{"do": "wait_human"}]
 
@@ -353,7 +353,7 @@ def test_many_changed_files_are_counted(scene: Scene) -> None:
 
 
 def test_without_git_an_approval_is_about_the_artifact_alone(scene: Scene) -> None:
-    shutil.rmtree(scene.root / ".git")
+    remove_folder(scene.root / ".git")
     run = asked(scene, approval())
     decisions.ask_approval(scene.engine, AGENT, run, "plan")
     assert asked_about(scene, run)[1] is None
@@ -374,7 +374,7 @@ def test_trees_that_are_no_longer_stored_are_no_reason_to_take_a_decision(scene:
     run = asked(scene, approval())
     scene.write("new.py", "no checkpoint has it")
     decisions.ask_approval(scene.engine, AGENT, run, "plan")
-    shutil.rmtree(scene.root / ".git" / "wfe")
+    remove_folder(scene.root / ".git" / "wfe")
     scene.write("money.py", "RATE = 2\n")
     assert "Files changed since" in refused(approvals.decide, scene.engine, HUMAN, run, "plan").message
 

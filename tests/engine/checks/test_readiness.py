@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workflow.required_checks import required_checks
 from wfe_mcp.workspace.config.checks import CheckSettings
+from wfe_mcp.workspace.system.temporary import remove_folder
 
 CHECK = {"kind": "command", "check": "test"}
 
@@ -149,7 +149,7 @@ def test_start_run_warns_of_a_check_that_cannot_start(scene: Scene) -> None:
 
 @pytest.mark.usefixtures("home")
 def test_without_git_a_template_that_compares_files_is_refused_and_others_are_named(scene: Scene) -> None:
-    shutil.rmtree(scene.root / ".git")
+    remove_folder(scene.root / ".git")
     with pytest.raises(Refused) as refused:
         start_run(scene.engine, AGENT, "quick_fix", {"problem": "x"})
     assert refused.value.code == "unavailable"
@@ -163,7 +163,7 @@ def test_without_git_a_template_that_compares_files_is_refused_and_others_are_na
 
 @pytest.mark.usefixtures("home")
 def test_without_git_a_start_that_would_deploy_a_commit_is_warned_of(scene: Scene) -> None:
-    shutil.rmtree(scene.root / ".git")
+    remove_folder(scene.root / ".git")
     deploys = {
         "id": "live",
         "kind": "steps",
@@ -190,7 +190,7 @@ def test_where_no_git_is_installed_it_is_not_said_that_the_project_has_no_reposi
 
 @pytest.mark.usefixtures("home")
 def test_without_git_a_phase_that_a_person_may_skip_is_no_reason_to_refuse(scene: Scene) -> None:
-    shutil.rmtree(scene.root / ".git")
+    remove_folder(scene.root / ".git")
     compares = {"kind": "files", "changed": ["**"]}
     scene.define(phase("plan", compares), name="may_skip")
     assert warnings(scene, "may_skip") == [

@@ -377,8 +377,8 @@ def test_what_is_missing_is_named_with_the_command_that_installs_it(root: Path) 
     message = tried(root, "test", prints("sh: 1: nyc: not found", 127)).message
     assert message == "sh: 1: nyc: not found; node_modules is missing: run `npm ci`"
     message = tried(root, "test", [".venv/bin/python", "-m", "pytest"]).message
-    installs = f".venv/{'Scripts' if sys.platform == 'win32' else 'bin'}/python -m pip install pytest"
-    assert message.endswith(f"; the virtual environment .venv is missing: run `python3 -m venv .venv && {installs}`")
+    venv = "python -m venv .venv && .venv/Scripts" if sys.platform == "win32" else "python3 -m venv .venv && .venv/bin"
+    assert message.endswith(f"; the virtual environment .venv is missing: run `{venv}/python -m pip install pytest`")
 
 
 def test_what_only_a_checkout_lacks_is_named_without_a_command_that_installs_it(repository: Path) -> None:

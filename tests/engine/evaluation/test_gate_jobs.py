@@ -16,6 +16,7 @@ from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.views.answers import rollback, tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.workspace.git import working_tree
+from wfe_mcp.workspace.system.temporary import remove_folder
 
 STOP = [{"do": "wait_human"}]
 
@@ -223,9 +224,8 @@ def test_a_condition_that_cannot_be_evaluated_is_an_error_and_never_false(scene:
 
 
 def test_without_git_a_files_gate_says_what_is_missing(scene: Scene, tmp_path: Path) -> None:
-    import shutil
 
-    shutil.rmtree(scene.root / ".git")
+    remove_folder(scene.root / ".git")
     scene.check("ok", "pass")
     run = scene.start(phase("plan", command("ok")), phase("next", {"kind": "files", "within": ["x"]}, on_fail=STOP))
     assert scene.do(run, "plan").state == "completed", "a check needs no git"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +16,7 @@ from wfe_mcp.engine.runs.control import control, retry
 from wfe_mcp.views.answers import rollback, tool_answers as answers
 from wfe_mcp.workspace.git.checkpoints import drop, list_checkpoints
 from wfe_mcp.workspace.git.snapshot import Snapshots
+from wfe_mcp.workspace.system.temporary import remove_folder
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -340,7 +340,7 @@ def test_a_decision_is_gone_back_behind_as_a_whole(scene: Scene, torn: str):
 
 
 def test_without_git_the_state_alone_goes_back_and_nothing_is_written_for_it(scene: Scene):
-    shutil.rmtree(scene.root / ".git")
+    remove_folder(scene.root / ".git")
     bare = Scene(scene.root, scene.store, scene.clock, scene.environment)
     run = bare.start(phase("plan"), phase("build"))
     bare.do(run, "plan")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 import sys
 import threading
@@ -29,6 +28,7 @@ from wfe_mcp.views.answers import rollback as history, tool_answers as answers
 from wfe_mcp.workspace.git import restore as restoring
 from wfe_mcp.workspace.git.checkpoints import list_checkpoints
 from wfe_mcp.workspace.git.snapshot import require_available
+from wfe_mcp.workspace.system.temporary import remove_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -353,7 +353,7 @@ def test_in_a_new_clone_that_has_none_of_its_files_a_rollback_is_abandoned_and_t
     killed: tuple[Scene, Wrecked],
 ):
     scene, (run, _, _) = killed
-    shutil.rmtree(scene.root / ".git")
+    remove_folder(scene.root / ".git")
     scene.git("init", "-q")
     there = files(scene)
     assert answers.status(scene.engine, HUMAN, run).run_state == "completed"

@@ -65,17 +65,22 @@ def test_a_path_that_leads_out_is_refused(worker: Worker, tool: str, path: str) 
     assert (worker.root.parent / "secret.txt").read_text() == "the secret\n"
 
 
+def is_named(what: str, answer: str) -> bool:
+    """Whether a refusal names ``what`` a path leads to. Windows itself has no name that ends with a dot, or has a colon in it."""
+    return what in answer or (sys.platform == "win32" and "no file name on Windows" in answer)
+
+
 @pytest.mark.parametrize("path", GIT)
 @pytest.mark.parametrize("tool", [name for name in CALLS if name != "git"])
 def test_gits_own_folder_is_out_of_reach_in_every_spelling(worker: Worker, tool: str, path: str) -> None:
-    assert "git's own folder" in worker.refuses(tool, path=path, **CALLS[tool])
+    assert is_named("git's own folder", worker.refuses(tool, path=path, **CALLS[tool]))
 
 
 @pytest.mark.parametrize("path", OURS)
 def test_our_record_is_written_in_no_spelling(worker: Worker, path: str) -> None:
     write(worker.root, {".wfe/config.toml": "secret = 1\n"})
-    assert "wfe-mcp" in worker.refuses("write", path=path, content="x")
-    assert "wfe-mcp" in worker.refuses("edit", path=path, old="secret", new="open")
+    assert is_named("wfe-mcp", worker.refuses("write", path=path, content="x"))
+    assert is_named("wfe-mcp", worker.refuses("edit", path=path, old="secret", new="open"))
     assert (worker.root / ".wfe/config.toml").read_text() == "secret = 1\n"
 
 

@@ -1,7 +1,6 @@
 """The context pack: what the next worker of a phase must know, in one answer of limited size."""
 
 import json
-from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.artifacts.context_pack import CONTEXT, ContextPack, context_pack
 from wfe_mcp.views.artifacts.context_text import context_text
 from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.workspace.system.temporary import remove_folder
 
 __all__ = ["blank", "scene"]
 
@@ -109,7 +109,7 @@ def test_a_phase_that_the_run_does_not_have_is_refused_with_the_nearest(scene: S
 
 
 def test_without_git_and_after_the_end_there_is_a_pack_too(scene: Scene) -> None:
-    rmtree(scene.root / ".git")
+    remove_folder(scene.root / ".git")
     run = scene.start(phase("plan"))
     scene.do(run, "plan", {"title": "A good plan"})
     pack = pack_of(scene, run)

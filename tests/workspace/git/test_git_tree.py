@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from tests.workspace.conftest import Git, tree
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.working_tree import changed_paths, tree_hash
+from wfe_mcp.workspace.system.temporary import remove_folder
 
 
 def user_state(root: Path, repo: Git) -> tuple[str, ...]:
@@ -248,7 +248,7 @@ def test_comparing_with_a_forgotten_tree_says_so(root: Path, repo: Git) -> None:
     before = tree(root)
     (root / "a.txt").write_text("b\n")
     after = tree(root)
-    shutil.rmtree(root / ".git/wfe")
+    remove_folder(root / ".git/wfe")
     with pytest.raises(Refused) as refused:
         changed_paths(root, before, after)
     assert refused.value.code == "unavailable"
@@ -259,7 +259,7 @@ def test_a_git_directory_that_cannot_be_written_still_gives_a_tree(
 ) -> None:
     before = tree(root)
     (root / ".git/wfe").write_text("in the way") if not (root / ".git/wfe").exists() else None
-    shutil.rmtree(root / ".git/wfe", ignore_errors=True)
+    remove_folder(root / ".git/wfe")
     (root / ".git/wfe").touch()
     (root / "a.txt").write_text("b\n")
     assert tree(root) != before
