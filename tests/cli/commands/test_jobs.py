@@ -289,7 +289,12 @@ def test_a_command_that_waited_for_a_job_ends_after_the_step_that_it_began(cli: 
 
 
 def test_a_submission_that_waits_for_its_gates_begins_no_step(cli: Terminal) -> None:
-    go = {"id": "go", "kind": "steps", "needs": [], "steps": [{"id": "say", "builtin": "log", "params": {}}]}
+    go: dict[str, Any] = {
+        "id": "go",
+        "kind": "steps",
+        "needs": [],
+        "steps": [{"id": "say", "builtin": "log", "params": {}}],
+    }
     cli.save(template("out", go, phase("note", CHECK, needs=[]), limits={"max_parallel": 2}))
     run = cli.start("out")
     (cli.root / "ok").touch()
