@@ -14,6 +14,7 @@ from tests.engine.scene import AGENT, Scene, approval, command, expr, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.decision_page import link
+from wfe_mcp.engine.history import rollback as going
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.engine.work.items import add_item
@@ -184,6 +185,52 @@ def test_a_run_is_printed_dark_on_white_and_whole(scene: Scene, visit: Visit) ->
     shown.emulate_media(media="print")
     assert not why.evaluate(is_cut)
     assert shown.evaluate("() => getComputedStyle(document.documentElement).colorScheme") == "light"
+
+
+def test_a_printed_graph_is_that_of_the_screen(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    scene.do(run, "plan")
+    shown = visit(f"/runs/{run}/graph", 1280)
+    edges = shown.locator(".react-flow__edge")
+    expect(edges).to_have_count(1)
+    shown.locator(".react-flow__viewport").evaluate("(graph) => { graph.dataset.seen = 'yes'; }")
+    shown.emulate_media(media="print")
+    shown.set_viewport_size({"width": 700, "height": 900})
+    expect(shown.locator(".react-flow__controls")).to_be_hidden()
+    expect(shown.locator(".react-flow__viewport[data-seen]")).to_have_count(1)
+    expect(edges).to_have_count(1)
+
+
+def test_a_printed_log_has_every_event(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan"))
+    for _ in range(20):
+        scene.begin(run, "plan")
+        going.undo(scene.engine, scene.human, run)
+    shown = visit(f"/runs/{run}/events", 1280)
+    lines_of_log = shown.locator(".events .line")
+    expect(lines_of_log).to_have_count(60)
+    log, is_cut = shown.locator(".events"), "(log) => log.scrollHeight > log.clientHeight"
+    assert log.evaluate(is_cut)
+    shown.emulate_media(media="print")
+    shown.evaluate("() => { window.dispatchEvent(new Event('beforeprint')); }")
+    assert lines_of_log.count() > 60
+    assert lines_of_log.last.inner_text().endswith("started the run")
+    assert not log.evaluate(is_cut)
+    shown.evaluate("() => { window.dispatchEvent(new Event('afterprint')); }")
+    expect(lines_of_log).to_have_count(60)
+
+
+def test_no_heading_is_printed_apart_from_what_it_is_about(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    shown = visit(f"/inbox/{asked(scene, run)}", 1280)
+    shown.emulate_media(media="print")
+    heading = shown.locator(".section > header").first
+    expect(heading).to_have_css("break-after", "avoid")
+    shown = visit(f"/runs/{run}", 1280)
+    shown.emulate_media(media="print")
+    expect(shown.locator(".cps li").first).to_have_css("break-inside", "avoid")
+    expect(shown.locator(".bar").first).to_have_css("print-color-adjust", "exact")
 
 
 def test_the_state_of_a_phase_stays_in_its_panel(scene: Scene, visit: Visit) -> None:

@@ -93,7 +93,7 @@ function useMedia(query: string): boolean {
   const [matches, setMatches] = useState(() => matchMedia(query).matches);
   useEffect(() => {
     const media = matchMedia(query);
-    const changed = () => setMatches(media.matches);
+    const changed = () => matchMedia("print").matches || setMatches(media.matches); // paper takes the graph as it is: another one would not be measured
     media.addEventListener("change", changed);
     return () => media.removeEventListener("change", changed);
   }, [query]);

@@ -1,5 +1,6 @@
 // What happened in a run: its events, every attempt, its checkpoints.
 import { useEffect, useMemo, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 import { ask, query, useAct, useAsk, useRetry, whenChanged, type Refused } from "./api";
 import type { ActivityView, CheckpointList, CheckpointView, DecisionLine, EventList, EventView, LineageView } from "./api_types";
 import { Icon } from "./icons";
@@ -22,18 +23,31 @@ const LINE = 32;
 const TWO_LINES = 52;
 const THREE_LINES = 74;
 
+/** Whether the page is being printed: then what is out of view is in it too. */
+function usePrinting(): boolean {
+  const [isPrinting, setPrinting] = useState(false);
+  useEffect(() => {
+    const over = new AbortController();
+    window.addEventListener("beforeprint", () => flushSync(() => setPrinting(true)), over);
+    window.addEventListener("afterprint", () => setPrinting(false), over);
+    return () => over.abort();
+  }, []);
+  return isPrinting;
+}
+
 /** A log of any length: only the lines in view are in the page. `run`: of every run, with the line that is marked. */
 export function Log({ events, empty, run }: { events: (EventView & Partial<ActivityView>)[]; empty: string; run?: { marked: number; mark: (line: number) => void } }) {
   const [top, setTop] = useState(0);
   const [openLine, setOpenLine] = useState<EventView | null>(null);
+  const isPrinting = usePrinting();
   const row = window.innerWidth >= 720 ? LINE : run ? THREE_LINES : TWO_LINES;
   if (!events.length) return <p className="soft" style={{ padding: "0.75rem" }}>{empty}</p>;
-  const from = Math.max(0, Math.floor(top / row) - 10);
+  const from = isPrinting ? 0 : Math.max(0, Math.floor(top / row) - 10);
   return (
     <>
       <div className="events" tabIndex={0} role="region" aria-label={`${count(events.length, "event")}, newest first`} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
         <div className="spacer" style={{ height: events.length * row }}>
-          {events.slice(from, from + 60).map((each, index) => (
+          {events.slice(from, isPrinting ? undefined : from + 60).map((each, index) => (
             <div key={`${each.run ?? ""}${each.seq}`} className={run ? "line of-run" : "line"} aria-current={run?.marked === from + index ? "true" : undefined} style={{ top: (from + index) * row, height: row }}>
               <time className="muted num" title={`${each.at}, event ${each.seq}`}>{age(each.at)} ago</time>
               <button type="button" className="event-text" title={each.text} onClick={() => setOpenLine(each)}>
