@@ -146,3 +146,21 @@ def test_files_with_names_that_differ_by_a_sign_have_places_of_their_own(scene: 
     places = re.findall(r'class="file" id="([^"]*)"', page)
     assert len(set(places)) == len(names)
     assert [place for place in re.findall(r'href="#(f-[^"]*)"', page) if place in places] == places
+
+
+def test_line_ends_of_windows_are_said_once_and_written_out_where_only_some_lines_have_them(
+    scene: Scene, browser: Browser
+) -> None:
+    scene.git("init", "-q")
+    scene.check("ok", "print('fine')")
+    run = scene.start(phase("plan", command("ok"), approval()))
+    scene.begin(run, "plan")
+    (scene.root / "dos.txt").write_bytes(b"one\r\ntwo\r\n")
+    (scene.root / "mixed.txt").write_bytes(b"one\r\ntwo\n")
+    scene.submit(run, "plan")
+    scene.work()
+    page = browser.get(f"/decide/{asked(scene, run)}")
+    assert "line ends: CRLF" in file(page, "dos.txt")
+    assert "U+000D" not in file(page, "dos.txt")
+    assert "line ends: CRLF" not in file(page, "mixed.txt")
+    assert file(page, "mixed.txt").count("U+000D") == 1

@@ -230,7 +230,7 @@ def _comment_row(line: _Line | None, path: str, talk: Fields | None, columns: in
 def _rows(file: FileDiff, talk: Fields | None, effort: Effort, *, split: bool) -> Iterator[Html]:
     """The rows of all hunks, and one for the unchanged lines above each."""
     end = 1
-    for hunk in file.hunks:
+    for hunk in words.hunks(file):
         if hunk.old_start > end:
             text = f"{plural(hunk.old_start - end, 'unchanged line')}"
             yield tag("tr", tag("td", text, colspan=4 if split else 3), class_="skip")

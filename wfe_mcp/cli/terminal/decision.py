@@ -244,7 +244,7 @@ class _Lines:
                 self._screen.line(f"  {words.file_ids(file)}")
             elif holds:
                 continue
-            lines = [line for hunk in file.hunks for line in (hunk.header, *hunk.lines)]
+            lines = [line for hunk in words.hunks(file) for line in (hunk.header, *hunk.lines)]
             room = len(lines) if self._detail.full else max(0, min(_MOST_OF_FILE, _MOST_IN_ALL - shown))
             for line in lines[:room]:
                 self._add_folded(line, _LINES.get(line[0], "cyan" if line.startswith("@@") else ""))

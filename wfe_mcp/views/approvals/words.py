@@ -5,6 +5,7 @@ Rules:
 2. An interface adds signs, order, colours, cuts and commands, and no sentence about a fact.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from wfe_mcp.views.approvals.changes import APPROVAL, START
 from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.moves.blockers import shorten_paths
 from wfe_mcp.views.values.model import as_text
-from wfe_mcp.workspace.git.file_diffs import FileDiff
+from wfe_mcp.workspace.git.file_diffs import FileDiff, Hunk
 
 TITLES = {
     "prompt": "Prompt",
@@ -229,8 +230,16 @@ def file_notes(file: FileDiff, holds: str = "") -> list[str]:
         NO_LINES.get(file.kind, ""),
         f"artifact {holds}" if holds else "",
         f"mode {'changed: ' if is_changed else ''}{modes}" if says_mode else "",
+        "" if hunks(file) == file.hunks else "line ends: CRLF",
     )
     return [note for note in notes if note]
+
+
+def hunks(file: FileDiff) -> tuple[Hunk, ...]:
+    """What is shown of the lines: without the carriage return where each of them ends with it, which a note says."""
+    if not all(line.endswith("\r") for hunk in file.hunks for line in hunk.lines):
+        return file.hunks
+    return tuple(replace(hunk, lines=tuple(line[:-1] for line in hunk.lines)) for hunk in file.hunks)
 
 
 def file_ids(file: FileDiff) -> str:
