@@ -9,7 +9,7 @@ import pytest
 
 from tests.dashboard.browser import PIN, Browser
 from tests.dashboard.stage import Stage, staged
-from tests.engine.conftest import blank, kept_engine_scenes, scene as plain_scene
+from tests.engine.conftest import blank, kept_engine_scenes, scene as plain_scene, shared
 from tests.engine.kept import KeptScenes
 from tests.engine.scene import HUMAN, Scene
 from wfe_mcp.core.model import By
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.dashboard.chromium import Tab
 
-__all__ = ["blank", "kept_engine_scenes", "plain_scene"]
+__all__ = ["blank", "kept_engine_scenes", "plain_scene", "shared"]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -57,6 +57,16 @@ def other(blank: Path, tmp_path: Path) -> Iterator[Scene]:
     made.close()
 
 
+@pytest.fixture
+def shared(blank: Path, tmp_path: Path, postgres_url: str) -> Iterator[Scene]:
+    """A scene whose database is on PostgreSQL, also where the other scenes are not."""
+    shutil.copytree(blank, tmp_path, dirs_exist_ok=True)
+    clock = Clock()
+    made = Scene(tmp_path / "project", Store.open(postgres_url, clock=clock), clock, environment(tmp_path))
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="session")
 def kept_engine_scenes(tmp_path_factory: pytest.TempPathFactory, blank: Path) -> KeptScenes:
     folder = tmp_path_factory.mktemp("engine")

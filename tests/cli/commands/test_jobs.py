@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from tests.cli.commands.test_worker import WAITS, until
 from tests.cli.scene import CHECK, PIN, Terminal, phase, template
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases import claim as phases
+from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store.records.calls import CallPurpose, NewCall, Used
 from wfe_mcp.store.records.jobs import JobStatus, NewJob
 from wfe_mcp.views.answers import tool_answers as answers
@@ -272,17 +274,25 @@ def test_a_job_in_a_queue_of_a_newer_version_is_listed_named_and_cancelled(cli: 
     assert cli.json("jobs", "show", job).data["state"] == "cancelled"
 
 
-def test_a_command_that_waited_for_a_job_ends_after_the_step_that_it_began(cli: Terminal) -> None:
-    text = "import pathlib, time; time.sleep(1); pathlib.Path('ended').touch()"
+def test_a_command_that_waited_for_a_job_ends_after_the_step_that_it_began(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = cli.root / ".wfe" / "config.toml"
-    config.write_text(config.read_text() + f"[checks.slow]\nargv = {json.dumps([sys.executable, '-S', '-c', text])}\n")
+    config.write_text(config.read_text() + f"[checks.slow]\nargv = {json.dumps([sys.executable, '-S', '-c', WAITS])}\n")
     assert cli("trust", "--yes", pin=PIN).code == 0
     cli.save(template("out", {"id": "go", "kind": "steps", "steps": [{"id": "slow", "check": "slow"}]}))
     run = cli.start("out")
+    finish = Worker.finish
+
+    def let_the_step_end(*arguments: Any) -> None:
+        until((cli.root / "up").exists)
+        (cli.root / "go").touch()
+        finish(*arguments)
+
+    monkeypatch.setattr(Worker, "finish", let_the_step_end)
     (files,) = cli.json("jobs", "list", "--run", run).data["jobs"]
     assert files["kind"] == "files"
     assert cli.json("jobs", "wait", files["job"]).data["state"] == "done"
-    assert (cli.root / "ended").exists()
     step = {job["kind"]: job["job"] for job in cli.json("jobs", "list", "--run", run).data["jobs"]}["step"]
     shown = cli.json("jobs", "show", step).data
     assert (shown["state"], shown["tries"]) == ("done", 1)

@@ -3,20 +3,18 @@
 import contextlib
 import http.client
 import json
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.dashboard.api.client import WAIT_S, Program
 from tests.dashboard.api.conftest import Connect
-from tests.engine.scene import AGENT, Clock, Scene, environment, phase
+from tests.engine.scene import AGENT, Scene, phase
 from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.items import ItemKind, new_item
@@ -24,7 +22,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.access.tokens import create_token, revoke_token
-from wfe_mcp.store import Store, Tx
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.calls import NewToolCall
 
 
@@ -122,16 +120,6 @@ def test_a_client_that_reconnects_misses_nothing_and_gets_nothing_twice(
     whole = listen(program, f"?after={begin}").events(count)
     assert [each.id for each in (seen, *rest)] == [each.id for each in whole]
     assert whole[0].data["run"] == run
-
-
-@pytest.fixture
-def shared(blank: Path, tmp_path: Path, postgres_url: str) -> Iterator[Scene]:
-    """A scene whose database is on PostgreSQL."""
-    shutil.copytree(blank, tmp_path, dirs_exist_ok=True)
-    clock = Clock()
-    scene = Scene(tmp_path / "project", Store.open(postgres_url, clock=clock), clock, environment(tmp_path))
-    with contextlib.closing(scene):
-        yield scene
 
 
 @pytest.fixture

@@ -1,28 +1,10 @@
 """Several processes of a team make tokens at the same time."""
 
-import contextlib
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from tests.engine.scene import HUMAN, Clock, Scene, environment
+from tests.engine.scene import HUMAN, Scene
 from tests.store.postgres.test_writers import WRITERS, at_once
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.access import device
 from wfe_mcp.engine.access.tokens import create_token, token_of
-from wfe_mcp.store import Store
-
-
-@pytest.fixture
-def shared(blank: Path, tmp_path: Path, postgres_url: str) -> Iterator[Scene]:
-    shutil.copytree(blank, tmp_path, dirs_exist_ok=True)
-    clock = Clock()
-    with contextlib.closing(
-        Scene(tmp_path / "project", Store.open(postgres_url, clock=clock), clock, environment(tmp_path))
-    ) as scene:
-        yield scene
 
 
 def test_of_tokens_with_one_name_one_is_made_and_the_others_are_refused(shared: Scene) -> None:

@@ -19,7 +19,7 @@ from wfe_mcp.store.runs.phase_sums import PhaseSumRow
 from wfe_mcp.store.search.index import NO_RUN
 
 RUN = RunId("R-1")
-_WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def beside(
             first(tx)
             thread.start()
             while thread.is_alive() and not seen:
-                if looking.execute(_WAITING).fetchone()[0]:
+                if looking.execute(WAITING).fetchone()[0]:
                     seen.append("it waited")
         thread.join(30)
     return seen

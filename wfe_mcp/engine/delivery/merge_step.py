@@ -173,7 +173,7 @@ def _change(root: Path, done: list[Operation], merge: Operation) -> tuple[str, s
     tip = refs.commit_of(root, str(merge.target["sha"]))
     if not tip:  # the merged commit has it, and maybe what others brought into the base since the change left it
         tip = refs.commit_of(root, merge.commit)
-        if merge.kind == "forge.merge" and (merge.done or {})["tree"] != merge.before["tree"]:
+        if merge.kind == "forge.merge" and (merge.done or {}).get("tree") != merge.before.get("tree"):
             return _before_own(root, merge, tip), tip
     before = [step for step in done[: done.index(merge)] if step.target.get("branch") == merge.target["branch"]]
     return fork_of(root, before, str(merge.before.get("sha", "")), tip), tip
@@ -183,7 +183,7 @@ def _before_own(root: Path, merge: Operation, tip: str) -> str:
     """The commit of the base below what a forge made of the change: the last commit, and those below that name the run."""
     trailer = f"Wfe-Run: {merge.run}"
     below = refs.commit_of(root, f"{tip}^")
-    while below not in {"", merge.before["sha"]} and trailer in commit_message(root, below).split("\n"):
+    while below not in {"", merge.before.get("sha")} and trailer in commit_message(root, below).split("\n"):
         below = refs.commit_of(root, f"{below}^")
     return below
 

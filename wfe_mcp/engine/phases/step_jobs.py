@@ -103,9 +103,8 @@ def work_files(engine: Engine, context: JobContext) -> Outcome:
             loaded = engine.load(tx, job.of_run)
             held = held_elsewhere(engine, tx, loaded.record, loaded.state, path)
             read = files_at_start(engine, tx, loaded, path)
-        if held is not None and _is_open(
-            loaded.state.current(path), job
-        ):  # perhaps for a night: the files are not read for that
+        # Perhaps for a night: the files are not read for that.
+        if held is not None and _is_open(loaded.state.current(path), job):
             return Outcome({}, lambda tx: _look_later(engine, tx, job))
         tree, _, head = read()
         return Outcome({}, lambda tx: _claim(engine, tx, job, tree, head))
