@@ -127,9 +127,10 @@ def show(invocation: Invocation, job: Job) -> None:
 
 
 def wait(invocation: Invocation, job: Job, timeout: Timeout = 120.0) -> None:
-    """Wait until a job has ended, and work this project's queue meanwhile; phases only to wait for a job of one.
+    """Wait until a job has ended, and work this project's queue meanwhile.
 
-    A step that runs here ends first, also after --timeout: what it calls may have taken effect.
+    It works phases only to wait for a job of one. A step that runs here ends first, also after --timeout: what it calls may have
+    taken effect.
     Exit code 0: done; 1: failed, cancelled or still open.
     """
     from wfe_mcp.engine.background.daemon import PHASES
