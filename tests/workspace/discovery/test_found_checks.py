@@ -2,7 +2,6 @@
 
 import json
 import shlex
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pytest
@@ -154,6 +153,18 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
             "build": "./gradlew --console=plain assemble",
             "lint": "./gradlew --console=plain ktlintCheck",
         },
+    ),
+    "spotless": (
+        {"build.gradle.kts": 'apply(plugin = "com.diffplug.spotless")\nspotless { kotlin { ktlint("0.48.2") } }\n'},
+        {
+            "test": "gradle --console=plain test",
+            "build": "gradle --console=plain assemble",
+            "lint": "gradle --console=plain spotlessCheck",
+        },
+    ),
+    "Kotlin for several platforms": (
+        {"build.gradle.kts": "alias(libs.plugins.kotlinMultiplatform) apply false\n"},
+        {"test": "gradle --console=plain allTests", "build": "gradle --console=plain assemble"},
     ),
     "detekt": (
         {"build.gradle": "detekt {}\n"},
@@ -317,23 +328,6 @@ def test_a_declared_task_is_proposed_as_a_person_types_it_where_its_runner_is_in
 def test_scripts_of_a_package_are_declared_tasks_too() -> None:
     files = {"package.json": scripts(lint="eslint ."), "justfile": "lint:\n    x\n"}
     assert commands(found_checks(tree(files, "just"))) == {"lint": "npm run lint"}
-
-
-@pytest.mark.requirement("S4-31")
-def test_each_check_has_the_file_and_line_that_speak_for_it_and_the_line_of_ci() -> None:
-    ci = "jobs:\n  t:\n    steps:\n      - run: npm ci\n      - run: |\n          npm test -- --watch=false\n          uv run ruff check src\n"
-    files = {
-        "package.json": '{\n  "scripts": {\n    "test": "vitest run",\n    "lint": "eslint ."\n  }\n}\n',
-        "api/pyproject.toml": "[tool.ruff]\n",
-        ".github/workflows/ci.yml": ci,
-    }
-    listing = tree(files)
-    shown = replace(listing, folders={**listing.folders, ".github/workflows": frozenset({"ci.yml"})})
-    assert {each.name: each.why for each in found_checks(shown).checks} == {
-        "test": "package.json:3; CI runs it: .github/workflows/ci.yml:6",
-        "lint": "package.json:4",
-        "lint-api": "api/pyproject.toml; CI runs it: .github/workflows/ci.yml:7",
-    }
 
 
 def test_windows_uses_the_wrappers_and_programs_of_windows() -> None:

@@ -142,6 +142,8 @@ def _gradle(arguments: str) -> Command:
 
 
 _GRADLE_FILES = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
+_is_multiplatform = mentions(r"(?i)multiplatform", *_GRADLE_FILES)
+"""Kotlin's plug-in of this name has no task ``test``: each target has its own, and ``allTests`` runs them."""
 _DOTNET_FILES = ("*.sln", "*.slnx", "*.csproj", "*.fsproj", "*.vbproj")
 _ESLINT = ("eslint.config.*", ".eslintrc", ".eslintrc.*")
 _DENO_FILES = ("deno.json", "deno.jsonc")
@@ -227,8 +229,10 @@ ROWS: tuple[OfferedCheck, ...] = (
     OfferedCheck("go", "lint", has("go.mod"), "go vet ./..."),
     OfferedCheck("maven", "test", has("pom.xml"), _maven("test")),
     OfferedCheck("maven", "build", has("pom.xml"), _maven("-DskipTests package")),
+    OfferedCheck("gradle", "test", _is_multiplatform, _gradle("allTests")),
     OfferedCheck("gradle", "test", has(*_GRADLE_FILES), _gradle("test")),
     OfferedCheck("gradle", "build", has(*_GRADLE_FILES), _gradle("assemble")),
+    OfferedCheck("gradle", "lint", mentions(r"spotless", *_GRADLE_FILES), _gradle("spotlessCheck")),
     OfferedCheck("gradle", "lint", mentions(r"ktlint", *_GRADLE_FILES), _gradle("ktlintCheck")),
     OfferedCheck("gradle", "lint", mentions(r"detekt", *_GRADLE_FILES), _gradle("detekt")),
     OfferedCheck("ruby", "test", either(has(".rspec"), below("spec", "*_spec.rb")), _bundled_command("rspec")),

@@ -29,8 +29,8 @@ _MAX_PACKAGE_DEPTH = 3
 _LAUNCHER = re.compile(
     r"^(?:(?:\S*python3?|py)(?:\.exe)? -m |(?:uv|poetry|pdm|pipenv|hatch|yarn) run |npx --no-install |(?:pnpm|bundle) exec |\./|\S+/(?=\w+ ))"
 )
-_CORE = re.compile(r"^[\w@-]+(?: [a-z][\w:-]*)*")
-"""The words of a command up to its first option or path."""
+_CORE = re.compile(r"^([\w@-]+)(?: -\S+)*((?: [a-z][\w:-]*)*)")
+"""The words of a command up to its first path or option, but for options before them, as ``gradle --console=plain test`` has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +163,21 @@ def _why(hit: _Hit, findings: Sequence[ProjectFinding]) -> str:
     manifests = (*check_table.CHAIN_FILES.get(hit.row.chain, ()), *check_table.MANIFESTS)
     manifest = next(folder.files(*manifests), "")
     core = _CORE.search(_LAUNCHER.sub("", command))
-    ran = re.compile(rf"(?<![\w-]){re.escape(core[0].strip())}(?![\w-])") if core else None
-    run = (finding for finding in findings if finding.kind == "ci" and finding.folder in {"", folder.path})
+    words = r"(?: -\S+)* ".join(re.escape(word) for word in f"{core[1]}{core[2]}".split()) if core else ""
+    ran = re.compile(rf"(?<![\w-]){words}(?![\w-])") if words else None
+    run = (finding for finding in findings if finding.kind == "ci" and _is_about(finding, folder))
     ci = next((finding for finding in run if ran and ran.search(finding.value)), None)
     reasons = [
         f"{declared.file}:{declared.line}" if declared else folder.path_of(manifest) if manifest else "",
         f"CI runs it: {ci.file}:{ci.line}" if ci else "",
     ]
     return "; ".join(filter(None, reasons))
+
+
+def _is_about(ran: ProjectFinding, folder: Folder) -> bool:
+    """Whether CI ran it in the folder, or in the project's own and names the folder."""
+    is_named = re.search(rf"(?<![\w.-]){re.escape(folder.path)}(?![\w-])", ran.value)
+    return ran.folder == folder.path or (not ran.folder and is_named is not None)
 
 
 def _is_above(folder: Folder, other: Folder) -> bool:
