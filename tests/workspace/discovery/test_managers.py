@@ -28,6 +28,32 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         },
         {"test": "python3 -m pytest -q", "test-api": "python3 -m pytest -q @api"},
     ),
+    "a member of a workspace of uv": (
+        {
+            "uv.lock": "",
+            "pyproject.toml": "[tool.uv.workspace]\nmembers = ['api']\n",
+            "api/pyproject.toml": "[project]\ndependencies = ['pytest']\n[build-system]\n[tool.ruff]\n",
+            "api/tests/test_it.py": "",
+        },
+        {
+            "test": "uv run pytest -q @api",
+            "build": "uv build @api",
+            "lint": "uv run ruff check . @api",
+        },
+    ),
+    "a Swift package that CMake builds, too": (
+        {
+            "Package.swift": "",
+            "CMakeLists.txt": "project(a\n  LANGUAGES C Swift)\nenable_testing()\n",
+            "Sources/CMakeLists.txt": "",
+            "Tests/ATests/ATests.swift": "",
+        },
+        {"test": "swift test", "build": "swift build"},
+    ),
+    "a script that tests the types": (
+        {"package.json": '{"scripts": {"test:types": "tsc --build"}}'},
+        {"types": "npm run test:types"},
+    ),
     "a workspace of cargo with a package of its own": (
         {"Cargo.toml": "[package]\nname = 'a'\n[workspace]\n", "crates/b/Cargo.toml": ""},
         {

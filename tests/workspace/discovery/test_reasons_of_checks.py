@@ -40,3 +40,9 @@ def test_ci_runs_a_check_only_where_it_runs_that_task_in_that_folder(tmp_path: P
     assert why["test"] == "build.gradle; CI runs it: .github/workflows/ci.yml:5"
     assert why["lint"] == "build.gradle"
     assert why["test-tools"] == "tools/go.mod"
+
+
+def test_a_program_below_vendor_is_run_by_ci_where_its_line_has_this_program(tmp_path: Path) -> None:
+    files = {"composer.json": "{}", "phpunit.xml": "", ".php-cs-fixer.dist.php": ""}
+    why = reasons(tmp_path, files, "vendor/bin/phpstan analyse", "vendor/bin/phpunit --testdox")
+    assert why == {"test": "composer.json; CI runs it: .github/workflows/ci.yml:5", "lint": "composer.json"}

@@ -32,6 +32,7 @@ SCRIPTS = '{"scripts": {"test": "vitest"}}'
         ({"deno.json": "{}", "a_test.ts": ""}, "TypeScript", "deno", "deno test"),
         ({"pubspec.yaml": "name: shop\n"}, "Dart", "pub", ""),
         ({"Package.swift": ""}, "Swift", "swift", ""),
+        ({"Package.swift": "", "CMakeLists.txt": "project(shop LANGUAGES Swift)\n"}, "Swift", "swift", ""),
         ({"build.sbt": ""}, "Scala", "sbt", "sbt test"),
         ({"stack.yaml": ""}, "Haskell", "cabal", "stack test"),
     ],

@@ -53,6 +53,11 @@ def either(*conditions: Condition) -> Condition:
     return lambda folder: any(condition(folder) for condition in conditions)
 
 
+def lacks(condition: Condition) -> Condition:
+    """The condition does not hold."""
+    return lambda folder: not condition(folder)
+
+
 def is_installed(program: str) -> Condition:
     """A program is on PATH."""
     return lambda folder: folder.listing.installed(program)
@@ -141,6 +146,12 @@ def _gradle(arguments: str) -> Command:
     return _wrapper_command("gradlew", "gradlew.bat", "gradle", f"--console=plain {arguments}")
 
 
+def is_swift_package(folder: Folder) -> bool:
+    """Whether the folder lies in a Swift package that CMake can build, too: the package's own commands do."""
+    speaks_swift = mentions(r"LANGUAGES\b[^)]*\bSwift\b", "CMakeLists.txt")
+    return any(place.has("Package.swift") and speaks_swift(place) for place in folder.upwards())
+
+
 _GRADLE_FILES = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
 _is_multiplatform = mentions(r"(?i)multiplatform", *_GRADLE_FILES)
 """Kotlin's plug-in of this name has no task ``test``: each target has its own, and ``allTests`` runs them."""
@@ -210,7 +221,7 @@ ROWS: tuple[OfferedCheck, ...] = (
         "node",
         "types",
         _always,
-        _script("typecheck", "type-check", "types", "check-types", "check:types", "types:check", "tsc"),
+        _script("typecheck", "type-check", "types", "check-types", "check:types", "types:check", "test:types", "tsc"),
         frozenset({1, 2}),
     ),
     OfferedCheck(
@@ -293,11 +304,11 @@ ROWS: tuple[OfferedCheck, ...] = (
     OfferedCheck(
         "cmake",
         "test",
-        mentions(r"(?i)enable_testing|include\s*\(\s*CTest", "CMakeLists.txt"),
+        both(lacks(is_swift_package), mentions(r"(?i)enable_testing|include\s*\(\s*CTest", "CMakeLists.txt")),
         f"{_CTEST} --test-command ctest --output-on-failure",
         writes=("build/**",),
     ),
-    OfferedCheck("cmake", "build", has("CMakeLists.txt"), _CTEST, writes=("build/**",)),
+    OfferedCheck("cmake", "build", both(lacks(is_swift_package), has("CMakeLists.txt")), _CTEST, writes=("build/**",)),
     OfferedCheck("deno", "test", _has_deno_tests, "deno test"),
     OfferedCheck("deno", "lint", has(*_DENO_FILES), "deno lint"),
     OfferedCheck("elixir", "test", has("mix.exs"), "mix test"),

@@ -27,7 +27,7 @@ MAX_PACKAGES = 12
 
 _MAX_PACKAGE_DEPTH = 3
 _LAUNCHER = re.compile(
-    r"^(?:(?:\S*python3?|py)(?:\.exe)? -m |(?:uv|poetry|pdm|pipenv|hatch|yarn) run |npx --no-install |(?:pnpm|bundle) exec |\./|\S+/(?=\w+ ))"
+    r"^(?:(?:\S*python3?|py)(?:\.exe)? -m |(?:uv|poetry|pdm|pipenv|hatch|yarn) run |npx --no-install |(?:pnpm|bundle) exec |\./|\S+/(?=[\w-]+ ))"
 )
 _CORE = re.compile(r"^([\w@-]+)(?: -\S+)*((?: [a-z][\w:-]*)*)")
 """The words of a command up to its first path or option, but for options before them, as ``gradle --console=plain test`` has."""
@@ -162,7 +162,7 @@ def _why(hit: _Hit, findings: Sequence[ProjectFinding]) -> str:
     declared = next((finding for finding in own if finding.kind == "task" and finding.value == command), None)
     manifests = (*check_table.CHAIN_FILES.get(hit.row.chain, ()), *check_table.MANIFESTS)
     manifest = next(folder.files(*manifests), "")
-    core = _CORE.search(_LAUNCHER.sub("", command))
+    core = _CORE.search(_LAUNCHER.sub("", f"{command} "))
     words = r"(?: -\S+)* ".join(re.escape(word) for word in f"{core[1]}{core[2]}".split()) if core else ""
     ran = re.compile(rf"(?<![\w-]){words}(?![\w-])") if words else None
     run = (finding for finding in findings if finding.kind == "ci" and _is_about(finding, folder))

@@ -116,6 +116,7 @@ def _session(folder: Folder) -> str:
 
 
 def _manager(folder: Folder) -> list[str]:
+    """The words before a command: of the folder's own manager, or uv's where the folder lies in a workspace of uv."""
     tool = table(folder.toml("pyproject.toml"), "tool")
     programs = (
         program
@@ -123,6 +124,10 @@ def _manager(folder: Folder) -> list[str]:
         if folder.has(file) or (program in tool and not (of_backend and of_backend >= table(tool, program).keys()))
     )
     program = next(programs, None)
+    if program is None and any(
+        table(place.toml("pyproject.toml"), "tool", "uv", "workspace") for place in folder.upwards()
+    ):
+        program = "uv"
     return [program, "run"] if program else []
 
 

@@ -17,7 +17,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.texts import one_line
 from wfe_mcp.core.units import plural, word_set
 from wfe_mcp.workspace.discovery import language_checks as python, node_checks as node
-from wfe_mcp.workspace.discovery.check_table import CHAIN_FILES, MANIFESTS
+from wfe_mcp.workspace.discovery.check_table import CHAIN_FILES, MANIFESTS, is_swift_package
 from wfe_mcp.workspace.discovery.findings import KINDS, ProjectFinding, findings_of
 from wfe_mcp.workspace.discovery.found_checks import FoundCheck, found_checks
 from wfe_mcp.workspace.discovery.project_listing import Folder, Listing, list_project
@@ -63,11 +63,11 @@ _CHAINS = (
     _Chain("ruby", "Ruby", "bundler"),
     _Chain("php", "PHP", "composer"),
     _Chain("dotnet", ".NET", "dotnet"),
-    _Chain("cmake", "C or C++", "cmake"),
     _Chain("deno", "TypeScript", "deno"),
     _Chain("elixir", "Elixir", "mix"),
     _Chain("dart", "Dart", "pub"),
     _Chain("swift", "Swift", "swift"),
+    _Chain("cmake", "C or C++", "cmake"),
     _Chain("scala", "Scala", "sbt"),
     _Chain("haskell", "Haskell", "cabal"),
 )
@@ -87,9 +87,13 @@ def stacks_of(listing: Listing, checks: Sequence[FoundCheck]) -> tuple[Stack, ..
         _stack(Folder(listing, path), chain, tests.get((path or ".", chain.chain)))
         for path in folders
         for chain in _CHAINS
-        if not listing.is_aside(path) and Folder(listing, path).has(*CHAIN_FILES[chain.chain])
+        if not listing.is_aside(path) and _uses(Folder(listing, path), chain)
     ]
     return tuple(stacks[:MOST_STACKS])
+
+
+def _uses(folder: Folder, chain: _Chain) -> bool:
+    return folder.has(*CHAIN_FILES[chain.chain]) and not (chain.chain == "cmake" and is_swift_package(folder))
 
 
 def _stack(folder: Folder, chain: _Chain, test: FoundCheck | None) -> Stack:
