@@ -23,6 +23,21 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"test": "deno task test", "lint": "deno lint"},
     ),
     "Deno without tests": ({"deno.jsonc": "{}", "cart.ts": ""}, {"lint": "deno lint"}),
+    "Flutter with its hosts": (
+        {
+            "app/pubspec.yaml": FLUTTER,
+            "app/android/app/build.gradle": "",
+            "app/android/settings.gradle": "",
+            "app/linux/CMakeLists.txt": "",
+            "linux/go.mod": "",
+        },
+        {
+            "test": "go test ./... @linux",
+            "build": "go build ./... @linux",
+            "lint-app": "flutter analyze @app",
+            "lint-linux": "go vet ./... @linux",
+        },
+    ),
     "Flutter": ({"pubspec.yaml": FLUTTER, "test/a_test.dart": ""}, {"test": "flutter test", "lint": "flutter analyze"}),
     "Dart": ({"pubspec.yaml": "name: shop\n", "test/a_test.dart": ""}, {"test": "dart test", "lint": "dart analyze"}),
     "Swift": (

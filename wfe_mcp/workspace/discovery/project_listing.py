@@ -41,6 +41,7 @@ _ASIDE = word_set(
     bench benches benchmark benchmarks fuzz
     """
 )
+_FLUTTER_HOSTS = word_set("android ios linux macos web windows")
 _HIDDEN = {"": {".github", ".devcontainer", ".circleci"}, ".github": {"workflows"}}
 """Folder → the hidden ones in it that tell what the project is, and the only ones below a hidden one."""
 
@@ -69,9 +70,13 @@ class Listing:
     def is_aside(self, path: str) -> bool:
         """Whether a folder holds tests, examples or documentation, whose files say nothing of the project itself.
 
-        Below ``src`` only its first folder counts: those inside are parts of a package's name.
+        So do the hosts of a Flutter application, which Flutter makes and builds. Below ``src`` only its first folder counts: those
+        inside are parts of a package's name.
         """
         parts = path.split("/")
+        for depth, name in enumerate(parts):
+            if name in _FLUTTER_HOSTS and "pubspec.yaml" in self.folders.get("/".join(parts[:depth]), ()):
+                return True
         return not _ASIDE.isdisjoint(parts[: parts.index("src") + 2] if "src" in parts else parts)
 
 
