@@ -46,3 +46,23 @@ def test_a_program_below_vendor_is_run_by_ci_where_its_line_has_this_program(tmp
     files = {"composer.json": "{}", "phpunit.xml": "", ".php-cs-fixer.dist.php": ""}
     why = reasons(tmp_path, files, "vendor/bin/phpstan analyse", "vendor/bin/phpunit --testdox")
     assert why == {"test": "composer.json; CI runs it: .github/workflows/ci.yml:5", "lint": "composer.json"}
+
+
+def test_ci_runs_a_script_by_its_manager_and_with_or_without_run(tmp_path: Path) -> None:
+    scripts = (
+        '{"packageManager": "yarn@4.0.0", "scripts": {"build": "vite build", "lint": "eslint .", "test": "vitest"}}'
+    )
+    steps = ("docker build .", "yarn lint", "yarn run test:unit", "yarn run test")
+    assert reasons(tmp_path, {"package.json": scripts}, *steps) == {
+        "test": "package.json:1; CI runs it: .github/workflows/ci.yml:7",
+        "build": "package.json:1",
+        "lint": "package.json:1; CI runs it: .github/workflows/ci.yml:5",
+    }
+
+
+def test_what_a_generator_copies_is_no_project(tmp_path: Path) -> None:
+    assert reasons(tmp_path, {"{{cookiecutter.name}}/go.mod": "module x\n", "go.mod": "module y\n"}) == {
+        "test": "go.mod",
+        "build": "go.mod",
+        "lint": "go.mod",
+    }

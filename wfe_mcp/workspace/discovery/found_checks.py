@@ -162,9 +162,7 @@ def _why(hit: _Hit, findings: Sequence[ProjectFinding]) -> str:
     declared = next((finding for finding in own if finding.kind == "task" and finding.value == command), None)
     manifests = (*check_table.CHAIN_FILES.get(hit.row.chain, ()), *check_table.MANIFESTS)
     manifest = next(folder.files(*manifests), "")
-    core = _CORE.search(_LAUNCHER.sub("", f"{command} "))
-    words = r"(?: -\S+)* ".join(re.escape(word) for word in f"{core[1]}{core[2]}".split()) if core else ""
-    ran = re.compile(rf"(?<![\w-]){words}(?![\w-])") if words else None
+    ran = _line_of_ci(hit.argv, is_script=declared is not None and hit.argv[0] in check_table.SCRIPTS)
     run = (finding for finding in findings if finding.kind == "ci" and _is_about(finding, folder))
     ci = next((finding for finding in run if ran and ran.search(finding.value)), None)
     reasons = [
@@ -172,6 +170,16 @@ def _why(hit: _Hit, findings: Sequence[ProjectFinding]) -> str:
         f"CI runs it: {ci.file}:{ci.line}" if ci else "",
     ]
     return "; ".join(filter(None, reasons))
+
+
+def _line_of_ci(argv: Sequence[str], *, is_script: bool) -> re.Pattern[str] | None:
+    """What a line of CI contains that runs the same: ``yarn run build`` is ``yarn build``, too."""
+    if is_script:
+        words = f"{argv[0]} (?:run(?:-script)? )?{re.escape(argv[-1])}"
+    else:
+        core = _CORE.search(_LAUNCHER.sub("", " ".join((*argv, ""))))
+        words = r"(?: -\S+)* ".join(re.escape(word) for word in f"{core[1]}{core[2]}".split()) if core else ""
+    return re.compile(rf"(?<![\w-]){words}(?![\w:-])") if words else None
 
 
 def _is_about(ran: ProjectFinding, folder: Folder) -> bool:

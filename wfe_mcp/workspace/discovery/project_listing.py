@@ -70,10 +70,12 @@ class Listing:
     def is_aside(self, path: str) -> bool:
         """Whether a folder holds tests, examples or documentation, whose files say nothing of the project itself.
 
-        So do the hosts of a Flutter application, which Flutter makes and builds. Below ``src`` only its first folder counts: those
+        So do the hosts of a Flutter application, which Flutter makes and builds, and what a generator copies, ``{{name}}/``. Below ``src`` only its first folder counts: those
         inside are parts of a package's name.
         """
         parts = path.split("/")
+        if "{{" in path:
+            return True
         for depth, name in enumerate(parts):
             if name in _FLUTTER_HOSTS and "pubspec.yaml" in self.folders.get("/".join(parts[:depth]), ()):
                 return True
