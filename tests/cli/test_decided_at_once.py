@@ -2,14 +2,18 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.cli.scene import PIN, Terminal, phase, template
 from tests.dashboard.browser import Browser
 from tests.dashboard.soft_key import Signer, SoftKey
+from tests.server.conftest import HUMAN
 from wfe_mcp.dashboard.serving import Page, serve_page
+from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.approvers import approvers_path
 from wfe_mcp.workspace.system.location import project_at
 
@@ -68,6 +72,24 @@ def test_the_terminal_says_who_decided_and_when(cli: Terminal, bob: tuple[Signer
         assert (no.code, "ada approved it at" in no.out) == (1, True)
     again = signer.browser.get(f"/decide/{request}")
     assert "approved by" in again.words.lower()
+
+
+def test_who_approves_at_a_terminal_what_is_sent_back_after_the_question_learns_by_whom(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.save(template("alone", phase("sign", {"kind": "approval"})))
+    run, ask = cli.start("alone"), approvals.ask
+    cli.submit_work(run, "sign")
+
+    def ask_and_send_back(engine: Engine, *words: Any, **named: Any) -> approvals.ApprovalRequest:
+        answer = ask(engine, *words, **named)
+        approvals.reject(engine, HUMAN, run, "sign", "not so")
+        return answer
+
+    monkeypatch.setattr(approvals, "ask", ask_and_send_back)
+    no = cli.json("approve", run, "sign", pin=PIN)
+    assert (no.code, no.refusal) == (1, "illegal_transition")
+    assert "ada rejected it at" in no.out
 
 
 def test_of_two_keys_of_one_name_one_is_removed_by_its_id(cli: Terminal, bob: tuple[Signer, SoftKey]) -> None:

@@ -51,14 +51,16 @@ def approve(
     engine, run = invocation.engine, invocation.resolve_run(run, phase)
     if check_again:
         _check_again(invocation, run, phase)
-    with _gates_again(invocation, run, phase):
-        # The request is stored first: only an answer to it counts, and the log shows what was asked (design §7).
-        request = approvals.ask(engine, invocation.by, run, phase, sha256=sha256 or None, comment=comment)
-    if request.decided:
-        invocation.outcome(phase, f"Approved {phase}: this gate accepts any caller")
-        return
-    view = open_approval(engine, invocation.overview(run), phase)
-    assert view is not None, "a request has just been stored for it"
+    while True:
+        with _gates_again(invocation, run, phase):
+            # The request is stored first: only an answer to it counts, and the log shows what was asked (design §7).
+            request = approvals.ask(engine, invocation.by, run, phase, sha256=sha256 or None, comment=comment)
+        if request.decided:
+            invocation.outcome(phase, f"Approved {phase}: this gate accepts any caller")
+            return
+        view = open_approval(engine, invocation.overview(run), phase)
+        if view is not None:
+            break  # else it was decided elsewhere meanwhile: asked once more, that is refused with who did it
     decision = SeenDecision(engine, view)
     show_first(invocation, view, Detail(stat, full, raw), asks=pin_fd is None)
     if view.assurance == "passkey":

@@ -128,14 +128,15 @@ def _commands(request: RequestRecord) -> DecisionCommands:
 def decision_view(engine: Engine, request_id: str) -> DecisionView:
     """Everything about a request of this project. Refuses ``stale_revision`` for an unknown id."""
     with engine.store.read() as tx:
-        request = tx.approvals.get(request_id)
-        answer = None if request is None else tx.approvals.decision(request_id)
-        events = () if request is None else tx.events.of_types(request.run_id, "ApprovalAsked", *_WAITS)
-    if request is None:
+        first = tx.approvals.get(request_id)
+    if first is None:
         raise Refused(
             "stale_revision", f"There is no request {request_id[:80]!r}.", "Call approve again for a new request."
         )
-    overview = overview_of(engine, request.run_id)
+    overview = overview_of(engine, first.run_id)
+    with engine.store.read() as tx:  # after the run, so that no answer comes between the two
+        request, answer = tx.approvals.get(request_id) or first, tx.approvals.decision(request_id)
+        events = tx.events.of_types(first.run_id, "ApprovalAsked", *_WAITS)
     attempt = overview.loaded.state.current(request.phase)
     record = overview.loaded.record
     state = state_of_request(engine, request, attempt)
@@ -166,7 +167,11 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
         asked_by=asked_by,
         asked_at=second(request.created_at if asked_by else _awaited_since(waits, overview, its_attempt)),
     )
-    return base if state != "open" else _with_all(engine, overview, base, attempt)
+    if state != "open":
+        return base
+    approval = open_approval(engine, overview, request.phase)
+    # None: it was decided, withdrawn or cancelled since the run was read.
+    return decision_view(engine, request_id) if approval is None else _with_all(engine, overview, base, approval)
 
 
 def takes_answer(engine: Engine, request: RequestRecord) -> bool:
@@ -193,10 +198,8 @@ def _newer(engine: Engine, request: RequestRecord, attempt: Attempt) -> str | No
     return newer.id if newer is not None and is_asked else None
 
 
-def _with_all(engine: Engine, overview: Overview, base: DecisionView, attempt: Attempt) -> DecisionView:
-    approval = open_approval(engine, overview, base.request.phase)
-    assert approval is not None, "the request is open"
-    root = Path(overview.loaded.record.worktree)
+def _with_all(engine: Engine, overview: Overview, base: DecisionView, approval: ApprovalView) -> DecisionView:
+    attempt, root = overview.loaded.state.current(base.request.phase), Path(overview.loaded.record.worktree)
     passkeys, no_passkey = signers(engine, root)
     approved = approved_here(engine, root, attempt.approvals)
     legal = c.Reject if approved and not passkeys else c.Approve | c.Reject
