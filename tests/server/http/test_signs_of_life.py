@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.http.conftest import Running
+from tests.server.http.conftest import ADA, Running
 from tests.server.http.runners import LEASE_S, OwnRunner, configure
-from tests.server.http.test_runners import checking
+from tests.server.http.test_runners import checking, fetched, judged
 from wfe_mcp.cli.runner.connection import Connection
 from wfe_mcp.cli.runner.key import RunnerKey
 from wfe_mcp.cli.runner.working import Runner
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.access.tokens import revoke_token
 from wfe_mcp.gates.runner_protocol import Report, Task
 from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 
@@ -52,6 +53,27 @@ def test_a_sign_of_life_that_the_report_overtakes_is_no_lost_check(running: Runn
         runner = Runner(server, key, (), tmp_path, dict(os.environ), SandboxSettings(), LEASE_S, [], said.append)
         runner.run(once=True, drain=False)
     assert [line.partition(": ")[2].partition(" ")[0] for line in said] == ["check", "pass"]
+
+
+@pytest.mark.attack("a runner whose token was revoked keeps its check, reads its files or reports", "held", "#31")
+@pytest.mark.parametrize("name", ["other", "stolen"])
+def test_a_runner_whose_token_is_revoked_loses_its_check_to_another(running: Running, name: str) -> None:
+    """``name``: of the other's token; who revokes one often makes the next of the same name at once."""
+    configure(running.house)
+    run, _ = checking(running)
+    gone = OwnRunner(running, running.token("stolen", "runner"))
+    task = gone.claim(lease_s=LEASE_S)
+    revoke_token(running.house.engine(), ADA, "stolen")
+    other = OwnRunner(running, running.token(name, "runner"))
+    path = f"jobs/{task['job']}"
+    for what, body in (("heartbeat", {}), ("end", gone.report(task)), ("back", {})):
+        refused = gone.post(f"{path}/{what}", body, task["token"])
+        assert (refused.status_code, "the token of its runner" in refused.text) == (401, True), what
+    assert fetched(running, task["project"], task["token"]).status_code == 401
+    again = other.claim()
+    assert (again["job"], again["fence"]) == (task["job"], task["fence"] + 1)
+    assert other.post(f"{path}/end", other.report(again), again["token"]).json() == {"verdict": "pass"}
+    assert judged(running.house, run)["runner"]["statement"]["runner"] == name
 
 
 class Narrow(BaseHTTPRequestHandler):

@@ -5,8 +5,8 @@
     token of a claim                  made with the claim, for one job and one fence; it opens that job and its tree
 
 Rules:
-1. Of tokens the database keeps the sha256. That of a claim is gone when the job ends, and opens nothing once the lease is over or
-   the fence has moved.
+1. Of tokens the database keeps the sha256. That of a claim is gone when the job ends, and opens nothing once the lease is over, the
+   fence has moved, or the token of the runner is revoked or has expired: another one gets the job.
 2. Which key belongs to a runner is an entry of the settings log, by which ``verify`` knows the keys of earlier reports.
 """
 
@@ -27,7 +27,7 @@ from wfe_mcp.engine.access.tokens import Token
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus
-from wfe_mcp.store.settings import USED
+from wfe_mcp.store.settings import ACCESS, USED
 from wfe_mcp.workspace.system.ed25519 import decode_unpadded
 
 PINNED = "RunnerKeyPinned"
@@ -138,14 +138,22 @@ def claim_of(engine: Engine, tx: Tx, token: str) -> tuple[RunnerClaim, JobRecord
     kept = tx.secrets.get(_CLAIM_ROW + job_id) if token.startswith(_MARK) else None
     fields = json.loads(kept or "{}")
     if fields and hmac.compare_digest(fields["sha256"], sha256_hex(token)):
-        job, claim = tx.jobs.get(job_id), value_of(fields, RunnerClaim)
-        if job is not None and is_held(job, claim, engine.clock()):
+        job, claim, now = tx.jobs.get(job_id), value_of(fields, RunnerClaim), engine.clock()
+        if job is not None and is_held(job, claim, now) and _has_token(tx, claim, now):
             return claim, job
     raise Refused(
         "unauthorized",
-        "This token opens no job: the job has ended, its lease is over, or another runner has it.",
+        "This token opens no job: the job has ended, its lease is over, another runner has it, or the token of its runner is over.",
         "Claim the next job; what was done for this one does not count.",
     )
+
+
+def _has_token(tx: Tx, claim: RunnerClaim, now: datetime) -> bool:
+    """Whether the token by which ``claim`` was made still counts: one of the same name that was made later is another's."""
+    pinned = json.loads(tx.secrets.get(_KEY_ROW + claim.runner) or "{}")
+    token = json.loads(tx.secrets.get(ACCESS + claim.runner) or "{}")
+    is_same = (pinned.get("key"), pinned.get("token")) == (claim.key, token.get("sha256"))
+    return is_same and tx.secrets.has_token(claim.runner, now)
 
 
 def is_held(job: JobRecord, claim: RunnerClaim, now: datetime) -> bool:
