@@ -187,7 +187,7 @@ def test_a_team_and_a_project_have_only_so_many_jobs_at_once_and_times_are_never
     queues = ("command:p", "llm:p", "timer:p")
     limits = ClaimLimits(team=3, project=2)
     with store.tx() as tx:
-        for queue in ("command:other", "command:other", *queues, "llm:p", "timer:p"):
+        for queue in ("command:other", "command:other", *queues, "llm:p", "timer:p", "runner:p"):
             tx.jobs.enqueue(NewJob("gate", queue, {}))
 
     def claim(*of: str) -> str | None:
@@ -200,6 +200,7 @@ def test_a_team_and_a_project_have_only_so_many_jobs_at_once_and_times_are_never
     assert claim("command:other") == "command:other"
     assert claim("command:other") is None, "the team has three"
     assert [claim(*queues), claim(*queues), claim(*queues)] == ["timer:p", "timer:p", None]
+    assert claim("runner:p") == "runner:p", "what a runner does takes nothing of the servers"
 
 
 def test_what_a_clock_that_was_ahead_has_begun_counts_for_no_minute_of_the_right_one(

@@ -90,7 +90,8 @@ class TeamLimits(StarterLimits):
     """``[server.limits.team]`` and ``[server.limits.project]``: what all projects, and each of them, may use."""
 
     running_jobs: Count | None = optional(
-        None, "Jobs at the same time, over all servers and workers; timers and schedules do not count."
+        None,
+        "Jobs at the same time, over all servers and workers; timers, schedules and the checks of runners do not count.",
     )
 
 
