@@ -51,6 +51,7 @@ def test_a_person_decides_once_and_only_about_the_open_revision(scene: Scene) ->
     run = asked(scene, approval())
     sha256 = scene.attempt(run, "plan").sha256 or ""
     assert refused(approvals.decide, scene.engine, HUMAN, run, "plan", sha256="0000").code == "stale_revision"
+    assert refused(approvals.reject, scene.engine, HUMAN, run, "plan", "no", sha256="0000").code == "stale_revision"
     approvals.decide(scene.engine, HUMAN, run, "plan", sha256=sha256[:6].upper(), comment="fine")
     assert refused(approvals.decide, scene.engine, HUMAN, run, "plan").code == "illegal_transition"
     with scene.store.read() as tx:
@@ -63,6 +64,7 @@ def test_a_person_decides_once_and_only_about_the_open_revision(scene: Scene) ->
 
 def test_an_agents_word_counts_where_the_gate_takes_it(scene: Scene) -> None:
     run = asked(scene, approval("agent"))
+    assert refused(decisions.ask_approval, scene.engine, AGENT, run, "plan", "0000").code == "stale_revision"
     found = decisions.ask_approval(scene.engine, AGENT, run, "plan")
     assert (found.ok, found.state, found.run_state) == (True, "completed", "completed")
 
@@ -154,7 +156,7 @@ def test_an_expired_request_takes_no_form_and_is_asked_again(scene: Scene) -> No
     run = asked(scene, approval("client", expires="10m"))
     request = decisions.ask_approval(scene.engine, AGENT, run, "plan").data["request"]
     sha256 = scene.attempt(run, "plan").sha256 or ""
-    scene.clock.advance(minutes=11)
+    scene.clock.advance(minutes=10)
     form = {"decision": "approve", "sha256": sha256[:4]}
     no = refused(decisions.answer_form, scene.engine, run, "plan", request, "accept", form)
     assert (no.code, "expired" in no.message) == ("stale_revision", True)
@@ -303,6 +305,7 @@ def test_files_that_change_between_the_question_and_the_decision_are_named_and_a
     second, tree = asked_about(scene, run)
     assert (second != first, tree) == (True, tree_hash(scene.root))
     assert refused(approvals.decide, scene.engine, HUMAN, run, "plan", request=first).code == "stale_revision"
+    assert refused(approvals.reject, scene.engine, HUMAN, run, "plan", "no", request=first).code == "stale_revision"
     assert approvals.decide(scene.engine, HUMAN, run, "plan", request=second).state.status == "completed"
 
 

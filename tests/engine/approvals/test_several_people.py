@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -211,12 +212,13 @@ def test_the_owner_that_a_person_was_shown_stays_when_another_edits_the_work_lat
     assert audit.verify(scene.engine).findings == ()
 
 
-def test_who_decides_on_what_another_has_just_approved_learns_it_and_decides_again(scene: Scene) -> None:
+@pytest.mark.parametrize("answer", [approvals.decide, partial(approvals.reject, feedback="not like this")])
+def test_who_decides_on_what_another_has_just_approved_learns_it_and_decides_again(scene: Scene, answer: Any) -> None:
     first = ada(scene)
     second, run = another(scene, first, "bob"), asked(scene)
     request, seen = seen_by(scene.engine, run)
     approve(scene, first, run)
-    no = refused(approvals.decide, scene.engine, second, run, "plan", request=request, approval=seen)
+    no = refused(answer, scene.engine, second, run, "plan", request=request, approval=seen)
     decided: Any = no.data["decided"]
     assert (no.code, decided["by"], decided["decision"]) == ("stale_revision", "ada", "approved")
     assert "ada approved it at 2026-03-01T12:00:00" in no.message
