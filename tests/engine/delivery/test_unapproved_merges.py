@@ -298,15 +298,13 @@ def test_no_commit_is_made_on_the_base(scene: Scene, name: str) -> None:
 @pytest.mark.parametrize("by_others", [False, True])
 def test_a_pull_request_that_no_person_approved_is_opened_and_not_merged(scene: Scene, by_others: bool) -> None:
     with at_forge(scene) as forge:
-        run = scene.start(phase("build", READS), steps(BRANCH, COMMIT, PUSH, OPEN, MERGE_IT, name="ship"))
-        scene.begin(run, "build")
-        scene.write("app.py", "VALUE = 2\n")
-        scene.submit(run, "build")
+        proposal = steps(BRANCH, COMMIT, PUSH, OPEN, name="propose")
+        run = scene.start(phase("build", READS), proposal, phase("wait"), steps(MERGE_IT, name="ship"))
+        worked(scene, run)
         if by_others:
-            for _ in range(4):
-                scene.work_one()
             forge.merge(forge.pulls[0], "merge", "by the agent's own token")
         began = forge.tip("main")
+        scene.do(run, "wait")
         scene.work()
         assert rows(scene, run, "ship")["merge"].output == {"blocker": "review"}, results(scene, run)
         assert (forge.tip("main"), forge.count("PUT", "merge")) == (began, 0)
