@@ -3,14 +3,17 @@
 Only a signer that errs, or is made to, writes one: each part of the place is compared alone, so that no other catches it.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
 from tests.security.forger import found
+from wfe_mcp.core.canonical import signed_text
 from wfe_mcp.core.model import Person, RunId, Signature
 from wfe_mcp.engine.approvals import decide as approvals, pin
 from wfe_mcp.views.answers import tool_answers as answers
@@ -35,6 +38,18 @@ def moved(name: str, **values: Any) -> Bend:
 def shifted(name: str, by: int) -> Bend:
     """The place of ``name`` some events later, with the hash of the right one."""
     return lambda facts: {**facts, name: {**facts[name], "seq": facts[name]["seq"] + by}}
+
+
+def rewritten(person: Person, rewrite: Bend, spell: Callable[[Any], str] = signed_text) -> Person:
+    """The same person and key; what is signed is another text than the program writes."""
+
+    def sign(facts: Mapping[str, object]) -> Signature | None:
+        signed = person.sign(facts)
+        assert signed is not None
+        values = rewrite(json.loads(signed.statement))
+        return Signature(spell(values), person.sign_text(signed_text(values)))
+
+    return replace(person, sign=sign)
 
 
 def at_the_end(facts: Facts) -> Facts:
@@ -96,3 +111,32 @@ def test_a_statement_in_its_place_that_names_another_run_proves_nothing(scene: S
 def test_a_statement_whose_place_differs_in_one_part_proves_nothing(scene: Scene, ada: Person, bend: Bend) -> None:
     approved(scene, ada, bent(ada, bend))
     assert reported(scene) == {"its statement is about another place of the log"}
+
+
+def without_comment(facts: Facts) -> Facts:
+    return {name: value for name, value in facts.items() if name != "comment"}
+
+
+OTHERWISE: list[tuple[Bend, Callable[[Any], str]]] = [
+    (dict[str, Any], partial(json.dumps, indent=1)),
+    (without_comment, signed_text),
+    (lambda facts: {**facts, "remark": ""}, signed_text),
+    (lambda facts: {**facts, "comment": 1}, signed_text),
+    (lambda facts: {**facts, "time": "yesterday"}, signed_text),
+    (lambda facts: {**facts, "format": "wfe-decision/9"}, signed_text),
+    (lambda facts: {**facts, "log": {}}, signed_text),
+]
+
+
+@pytest.mark.attack(
+    "a statement is spelled otherwise, lacks a value, or has one that no version wrote", "detected", "T11"
+)
+@pytest.mark.parametrize(
+    ("rewrite", "spell"),
+    OTHERWISE,
+)
+def test_a_statement_in_a_text_that_the_program_does_not_write_proves_nothing(
+    scene: Scene, ada: Person, rewrite: Bend, spell: Callable[[Any], str]
+) -> None:
+    approved(scene, ada, rewritten(ada, rewrite, spell))
+    assert reported(scene) == {"it holds no statement"}

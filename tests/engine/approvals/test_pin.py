@@ -5,6 +5,7 @@ import pytest
 from tests.engine.scene import HUMAN, Scene, refused
 from wfe_mcp.core.model import Assurance, Channel
 from wfe_mcp.engine.approvals import keys, pin
+from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.system.process import ancestors
 
@@ -81,6 +82,14 @@ def test_after_a_restart_a_clock_that_was_ahead_locks_nothing(scene: Scene, monk
     assert "every PIN is refused for 2 minutes" in refused(pin.person, scene.engine, "9999", "ada").message
 
 
+def test_a_changed_pin_is_in_the_log_of_the_settings_under_the_persons_key(scene: Scene) -> None:
+    by = pin.set_pin(scene.engine, "12345678", HUMAN)
+    assert pin.change_pin(scene.engine, "12345678", "87654321", "ada").key == by.key
+    with scene.store.read() as tx:
+        assert [event.name for event in tx.settings_log.events() if event.type == "PinChanged"] == [by.key]
+    assert verify(scene.engine).decisions.signed == {by.key: 2}
+
+
 def test_many_wrong_ones_lock_for_a_day_at_most(scene: Scene) -> None:
     pin.set_pin(scene.engine, "12345678", HUMAN)
     for _ in range(5):
@@ -93,14 +102,23 @@ def test_many_wrong_ones_lock_for_a_day_at_most(scene: Scene) -> None:
 
 
 @pytest.mark.requirement("B-23")
-def test_a_terminal_of_the_agents_client_decides_nothing(scene: Scene) -> None:
-    pin.set_pin(scene.engine, "12345678", HUMAN)
+def test_a_terminal_of_the_agents_client_sets_no_pin_changes_none_and_decides_nothing(scene: Scene) -> None:
     client, me = ancestors()[0], scene.engine.identity
     server = ProcessRecord(me.host, me.pid, me.started_at, "serve", client.pid, client.started_at)
-    with scene.store.tx() as tx:
-        tx.processes.register(server)
-    no = refused(pin.person, scene.engine, "12345678", "ada")
-    assert (no.code, "a terminal that this process did not start" in no.hint) == ("needs_human", True)
-    with scene.store.tx() as tx:
-        tx.processes.forget(server)
+
+    def refuse_all() -> None:
+        with scene.store.tx() as tx:
+            tx.processes.register(server)
+        for no in (
+            refused(pin.set_pin, scene.engine, "87654321", HUMAN),
+            refused(pin.change_pin, scene.engine, "12345678", "87654321", "ada"),
+            refused(pin.person, scene.engine, "12345678", "ada"),
+        ):
+            assert (no.code, "a terminal that this process did not start" in no.hint) == ("needs_human", True)
+        with scene.store.tx() as tx:
+            tx.processes.forget(server)
+
+    refuse_all()
+    pin.set_pin(scene.engine, "12345678", HUMAN)
+    refuse_all()
     assert pin.person(scene.engine, "12345678", "ada").is_human
