@@ -99,6 +99,18 @@ def test_a_value_that_no_item_can_have_is_refused_with_its_place(name: str, valu
     assert no.value.details[0].path == f"/item/{name}"
 
 
+@pytest.mark.parametrize(
+    "title", ["\U0001f469\u200d\U0001f467 \u26a0\ufe0f at home", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"]
+)
+def test_a_title_has_the_joiners_of_an_emoji_and_of_a_persian_word(title: str) -> None:
+    assert (item(title=title, tags=[title]).title, item(title=title, tags=[title]).tags) == (title, (title,))
+
+
+def test_a_title_that_hides_a_letter_is_refused_with_that_letter() -> None:
+    with pytest.raises(Refused, match=r"/item/title: has letters that no one sees: <U\+200B>\."):
+        item(title="Fix\u200b it")
+
+
 def test_a_text_that_is_too_long_is_refused_with_its_limit_and_its_beginning() -> None:
     with pytest.raises(Refused, match="/item/body: is longer than 20,000 characters") as no:
         item(body="x" * 100_000)

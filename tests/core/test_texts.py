@@ -3,7 +3,7 @@
 import pytest
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.texts import MAX_NAME, MAX_TEXT, refuse_unkept, unseen, without_middle
+from wfe_mcp.core.texts import MAX_NAME, MAX_TEXT, is_line, refuse_unkept, unseen, without_middle
 
 
 def test_texts_up_to_their_cap_are_taken_and_other_values_are_passed_over() -> None:
@@ -33,3 +33,8 @@ def test_a_text_without_its_middle_cuts_no_word_of_usual_length() -> None:
 
 def test_a_control_character_among_plain_letters_is_counted_as_unseen() -> None:
     assert [unseen(text) for text in ("red", "\x1b[31mred\x1b[0m")] == [{}, {"<U+001B>": 2}]
+
+
+def test_a_line_has_no_end_of_one_no_mark_of_ours_and_nothing_that_hides() -> None:
+    assert is_line("\u2764\ufe0f \u0645\u06cc\u200c\u062e")
+    assert not any(map(is_line, ["a\nb", "a\tb", "a\r", "\ufeffa", "\u2756 a", "a\u200db", "a\x1b[2J"]))

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from wfe_mcp.core.errors import nearest_hint
-from wfe_mcp.core.texts import one_line
+from wfe_mcp.core.texts import is_line, one_line
 
 Values = Mapping[str, Any]
 Fault = tuple[str, object, *tuple[int | str, ...]]
@@ -208,7 +208,7 @@ def checked_evidence(value: object) -> tuple[tuple[str, object] | None, list[dic
 
 
 def _is_line(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _LINE_CHARS and one_line(value) == value
+    return isinstance(value, str) and 0 < len(value) <= _LINE_CHARS and is_line(value)
 
 
 def is_judged(evidence: Values) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from wfe_mcp.core.canonical import cannot_be_encoded
 from wfe_mcp.core.claims import checked_evidence, checked_tests
 from wfe_mcp.core.errors import Detail, Refused, near_miss, pointer
-from wfe_mcp.core.texts import one_line
+from wfe_mcp.core.texts import is_line, unseen
 
 PRIORITIES: Mapping[str, int] = {"critical": 10, "high": 8, "normal": 5, "low": 3}
 """The words for a priority; it is a number from 1 to 10, and the highest comes first."""
@@ -79,7 +79,7 @@ def _check_value(name: str, value: object) -> tuple[tuple[str, object] | None, o
         wrong = next((text for text in kept if not _is_line(text, LINE_CHARS)), None)
         if wrong is not None or len(kept) > LINES_MOST:
             return (
-                "has what is no text, or one that is empty, too long or no single line",
+                "has what is no text, or one that is empty, too long, no single line or with letters that no one sees",
                 f"up to {LINES_MOST} lines",
             ), value
         outside = [
@@ -101,14 +101,15 @@ def _checked_text(name: str, value: object) -> tuple[tuple[str, str] | None, obj
     if "\x00" in text or cannot_be_encoded(text):
         return ("holds NUL or half a character, which cannot be stored", "plain text"), value
     if name != "body" and text and not _is_line(text, most):
-        return ("is no single line", "one line"), value
+        hidden = ", ".join(unseen(text))
+        return (f"has letters that no one sees: {hidden}" if hidden else "is no single line", "one line"), value
     if name == "source" and "://" in text and not _ADDRESS.fullmatch(text):
         return ("is no address", "https://HOST/PATH, without a user's name"), value
     return None, text
 
 
 def _is_line(text: str, most: int) -> bool:
-    return bool(text) and len(text) <= most and one_line(text) == text
+    return bool(text) and len(text) <= most and is_line(text)
 
 
 def wrong_value(name: str, message: str, expected: str, got: object) -> Refused:

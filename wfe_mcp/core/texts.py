@@ -47,6 +47,7 @@ _USUAL = (
     f"|\\A[ +-]?\ufeff|\r(?=\n|\\Z)|[\x0c{MARK}]"
 )
 _UNUSUAL = re.compile(f"({_USUAL})|{WRITTEN_OUT}")
+_NO_LINE = re.compile(f"[{_CONTROLS}\t\n\ufeff{MARK}]")
 _LIKE_LATIN = "[аеорсухіјѕһӏԁԛԝАВЕКМНОРСТУХІЈЅԚԜοΑΒΕΖΗΙΚΜΝΟΡΤΥΧ]"
 _LOOKALIKE = re.compile(f"(?<=[A-Za-z]){_LIKE_LATIN}|{_LIKE_LATIN}(?=[A-Za-z])")
 
@@ -123,6 +124,11 @@ def unseen(text: str) -> dict[str, int]:
     if text.isascii() and text.isprintable():
         return {}
     return dict(Counter(_code(match) for match in _WRITTEN_OUT.finditer(re.sub(_USUAL, "", text))))
+
+
+def is_line(text: str) -> bool:
+    """Whether ``text`` is one line in which nothing hides; the joiners of an emoji and of words that need them hide nothing."""
+    return not (_NO_LINE.search(text) or unseen(text))
 
 
 def without_unseen(text: str) -> str:
