@@ -56,6 +56,13 @@ def test_earlier_attempts_stand_below_each_other_with_all_of_what_was_said(cli: 
     assert lines[at + 1 : at + 3] == ["      Two things:", "      the name, the unit"]
 
 
+def test_an_earlier_attempt_that_was_undone_is_called_as_on_the_page(cli: Terminal):
+    run = waiting(cli)
+    cli("undo", run)
+    cli.submit_work(run, "send")
+    assert "  1  rolled back" in cli("show", run, "--decision").out.splitlines()
+
+
 def test_findings_of_a_reviewer_are_shown_and_change_the_sha256_of_what_is_shown(
     cli: Terminal, models: Callable[..., ModelServer]
 ):

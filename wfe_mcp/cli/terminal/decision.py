@@ -346,7 +346,8 @@ class _Lines:
             self._title("attempts")
             widest = max(len(attempt.state) for attempt in self._view.attempts)
             for attempt in self._view.attempts:
-                self._screen.table((), [(str(attempt.number), attempt.state.ljust(widest), attempt.reason)], "  ")
+                state = attempt.state.replace("_", " ")
+                self._screen.table((), [(str(attempt.number), state.ljust(widest), attempt.reason)], "  ")
                 if attempt.whole:
                     self._print_cut([f"      {line}".rstrip() for line in _lines(attempt.whole)], _MOST_OF_SUGGESTION)
 
