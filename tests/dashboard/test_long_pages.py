@@ -103,6 +103,7 @@ def test_a_decision_counts_those_that_were_not_asked_for_yet_and_leads_to_them(s
     expect(position).to_contain_text("1 of 3")
     position.get_by_role("link", name="Next decision").click()
     expect(shown.locator(".crumbs")).to_contain_text(re.compile(f"run ({runs[0]}|{runs[1]})"))
+    expect(shown.locator(".crumbs a").first).to_have_attribute("href", "#/inbox")
 
 
 def test_the_form_of_a_long_list_shows_a_line_of_each_item_and_opens_those_with_a_fault(

@@ -3,10 +3,14 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.dashboard.browser import PIN, asked
+from tests.dashboard.chromium import is_live
 from tests.dashboard.stage import Stage
 from tests.dashboard.test_navigation import Visit, to, visit
 from tests.engine.scene import Scene, approval, phase
+from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.access import tokens
+from wfe_mcp.engine.approvals.decision_page import link
 
 __all__ = ["visit"]
 
@@ -14,6 +18,7 @@ MISSING = {
     "/runs/zzz": ("There is no run 'zzz'.", "#/runs"),
     "/artifact/zzz/plan": ("There is no run 'zzz'.", "#/runs"),
     "/form/zzz/plan": ("There is no run 'zzz'.", "#/runs"),
+    "/ask/zzz/plan": ("There is no run 'zzz'.", "#/inbox"),
     "/inbox/zzz": ("There is no request 'zzz', or its folder is gone.", "#/inbox"),
     "/projects/zzz": ("There is no project 'zzz', or its folder is gone.", "#/projects"),
     "/items/zzz/W-1": ("There is no project 'zzz', or its folder is gone.", "#/items"),
@@ -57,6 +62,45 @@ def test_a_page_whose_session_is_over_says_how_it_is_opened_again(scene: Scene, 
     expect(shown.locator("h1")).to_have_text("Open this page by its command")
     shown.reload()
     expect(shown.locator("h1")).to_have_text("Open this page by its command")
+
+
+def test_what_a_session_that_is_over_refuses_is_done_with_that_of_a_new_tab(
+    scene: Scene, page: Page, visit: Visit
+) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    shown = visit(f"/inbox/{asked(scene, run)}")
+    shown.get_by_role("button", name="Send back").click()
+    shown.get_by_label("What should be different?").fill("Say why")
+    scene.clock.advance(seconds=tokens.SESSION_S + tokens.LOOKS_S + 1)
+    signs = shown.get_by_role("button", name="Sign and send back")
+    shown.get_by_label("PIN").fill(PIN)
+    signs.click()
+    expect(shown.get_by_role("alert")).to_contain_text("Nothing was decided. The session of this page is over.")
+    other = shown.context.new_page()
+    other.goto(link(scene.engine, page.port))
+    is_live(other)
+    shown.get_by_label("PIN").fill(PIN)
+    signs.click()
+    expect(shown.locator("main")).to_contain_text("Say why")
+    expect(shown.locator("main")).to_contain_text("Rejected by")
+
+
+@pytest.mark.usefixtures("stage")
+def test_a_tab_without_a_session_has_that_of_a_new_one_once_it_is_looked_at(
+    scene: Scene, page: Page, visit: Visit
+) -> None:
+    shown = visit("/items/new")
+    shown.get_by_label("Title").fill("Sort the roads")
+    scene.clock.advance(seconds=tokens.SESSION_S + tokens.LOOKS_S + 1)
+    to(shown, "/runs")
+    expect(shown.locator("h1")).to_have_text("Open this page by its command")
+    shown.go_back()
+    other = shown.context.new_page()
+    other.goto(link(scene.engine, page.port))
+    is_live(other)
+    shown.evaluate("() => window.dispatchEvent(new Event('focus'))")
+    expect(shown.get_by_label("Title")).to_have_value("Sort the roads")
 
 
 def test_what_did_not_arrive_is_asked_for_again(stage: Stage, visit: Visit) -> None:

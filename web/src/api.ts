@@ -3,7 +3,7 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import type { ActivityView, Answer, Fault, ItemNews, ToolUseChange, WrittenText } from "./api_types";
 import { chosenProject } from "./chosen";
 import { keepFocus, refocus } from "./keys";
-import { given as headersOf, leaves, prove } from "./session";
+import { atServer, borrow, given as headersOf, leaves, prove } from "./session";
 
 /** An answer that is no refusal: its data is there. */
 export type Answered<T> = Answer<T> & { data: T };
@@ -28,8 +28,11 @@ export class Withdrawn extends Refused {
   }
 }
 
+/** What a program would hear of its token. */
+const OVER = { code: "unauthorized", message: "The session of this page is over.", hint: "Open the link of wfe-mcp status in a new tab, then do this again", details: [] };
+
 function refusalOf(status: number, said: { error?: Partial<{ code: string; message: string; hint: string; details: Fault[] }>; data?: unknown } | null): Refused {
-  const error = said?.error ?? {};
+  const error = said?.error?.code === OVER.code && !atServer() ? OVER : (said?.error ?? {});
   return new Refused(status, error.code ?? "unavailable", error.message ?? `The server answered ${status}.`, error.hint ?? "", error.details ?? [], said?.data ?? null);
 }
 
@@ -52,13 +55,14 @@ export async function reach(path: string, init: RequestInit): Promise<Response> 
   }
 }
 
-export async function ask<T>(given: string, content?: unknown, method = content === undefined ? "GET" : "POST", more: Record<string, string> = {}): Promise<Answered<T>> {
+export async function ask<T>(given: string, content?: unknown, method = content === undefined ? "GET" : "POST", more: Record<string, string> = {}, borrows = true): Promise<Answered<T>> {
   const [path, body] = ofProject(given, content);
   const at = location.href;
   const headers: Record<string, string> = { ...headersOf(), ...more };
   if (method !== "GET") headers["content-type"] = "application/json";
   const found = await reach(path, { method, headers, ...(method === "GET" ? {} : { body: JSON.stringify(body ?? {}) }) });
   const said = await found.json().catch(() => null);
+  if (found.status === 401 && borrows && (await borrow())) return ask<T>(given, content, method, more, false);
   if (!found.ok || !said?.ok) {
     leaves(found.status, said?.data);
     if (given !== "/session") asksWhether(found.status);

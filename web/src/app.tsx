@@ -124,8 +124,11 @@ export function App() {
   }, [session.reload]);
   const isOver = session.error?.code === "unauthorized" && !(route.page === "inbox" && route.parts.length > 0); // a decision goes on without one
   useEffect(() => {
-    if (isOver) forget();
-  }, [isOver]);
+    if (!isOver) return;
+    forget();
+    window.addEventListener("focus", session.reload); // another tab may have been opened meanwhile, and lends its session
+    return () => window.removeEventListener("focus", session.reload);
+  }, [isOver, session.reload]);
   const news = useNews();
   const takesPin = !atServer() && session.data?.asks_pin !== false;
   const waiting = useAwake(inbox ? waits(inbox) : []).length;

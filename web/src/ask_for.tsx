@@ -17,7 +17,7 @@ export function AskFor({ run, phase }: { run: string; phase: string }) {
       else setError(fault);
     });
   }, [run, phase]);
-  if (error && isGone(error)) return <NotThere error={error} list="#/inbox" called="the Inbox" />;
+  if (error && (isGone(error) || error.code === "unknown_run")) return <NotThere error={error} list="#/inbox" called="the Inbox" />;
   return (
     <>
       <h1>Approve {phase}</h1>

@@ -60,6 +60,7 @@ function Mounted({ root, html, clicked }: { root: RefObject<HTMLDivElement | nul
       link.textContent = each.textContent;
       each.replaceChildren(link);
     }
+    for (const each of root.current?.querySelectorAll<HTMLAnchorElement>('a[href="/"]') ?? []) each.href = "#/inbox"; // also in a tab of its own
     for (const each of root.current?.querySelectorAll<HTMLElement>("section .muted") ?? []) {
       const whole = each.textContent;
       if (each.childElementCount || whole.search(HASHES) < 0) continue;
@@ -103,7 +104,7 @@ function Closed({ data, html }: { data: DecisionData; html: string }) {
   useEffect(() => refocus(), [html]);
   return (
     <>
-      <Mounted root={root} html={html} clicked={(event) => follow(event, { "/": () => go("#/inbox") })} />
+      <Mounted root={root} html={html} clicked={(event) => follow(event, {})} />
       <p className="row wrap">
         <a className="btn" href="#/inbox">
           Back to the Inbox
@@ -221,7 +222,7 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
   const clicked = (event: MouseEvent) => {
     const talk = (event.target as Element).closest("button.talk");
     if (talk) setTalking(talk.getAttribute("value") ?? "");
-    else follow(event, { "/": () => go("#/inbox"), [`/edit/${id}`]: edit, [`/decide/${id}`]: toggleSplit, [`/decide/${id}?split=1`]: toggleSplit }, showWhole);
+    else follow(event, { [`/edit/${id}`]: edit, [`/decide/${id}`]: toggleSplit, [`/decide/${id}?split=1`]: toggleSplit }, showWhole);
   };
   return (
     <>

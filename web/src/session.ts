@@ -115,10 +115,18 @@ function keep(given: string): void {
   if (given) sessionStorage.setItem(KEY, given);
 }
 
+/** Whether another tab lends its session in place of this tab's, which is over. */
+export async function borrow(): Promise<boolean> {
+  const other = isLogin ? "" : await lent();
+  if (other) keep(other);
+  return other !== "";
+}
+
+/** The token of another tab, other than this one's; empty where none answers. */
 function lent(): Promise<string> {
   return new Promise((resolve) => {
     const heard = ({ data }: MessageEvent) => {
-      if (data?.token) end(data.token);
+      if (data?.token && data.token !== token) end(data.token);
     };
     const end = (found: string) => {
       channel.removeEventListener("message", heard);
