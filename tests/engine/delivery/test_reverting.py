@@ -46,6 +46,12 @@ def reverted(scene: Scene, run: str) -> LoadedRun:
     return reverting.start_revert(scene.engine, HUMAN, run, lambda folder: beside(scene, folder))
 
 
+def foreseen(scene: Scene, run: str) -> tuple[str, str]:
+    """What the preview of the undo refuses."""
+    no = refused(rollback.undo_delivery, scene.engine, HUMAN, run, dry_run=True)
+    return no.code, no.message
+
+
 def merged(scene: Scene, *steps: object) -> tuple[str, str]:
     """A run whose change was merged, and what ``main`` was before."""
     scene.check("test", "import sys; sys.exit(0)")
@@ -175,6 +181,7 @@ def test_later_commits_at_the_same_places_are_named_and_no_run_begins(scene: Sce
     no = refused(reverted, scene, run)
     assert no.code == "conflict"
     assert "'app.py'" in no.message
+    assert foreseen(scene, run) == (no.code, no.message)
     assert "run.revert" not in [one.kind for one in operations(scene, run)]
 
 
@@ -278,6 +285,7 @@ def test_where_nothing_of_the_change_is_on_the_base_any_more_no_run_begins(scene
     scene.git("revert", "--no-edit", "HEAD")
     scene.git("push", "-q", "origin", "main")
     no = refused(reverted, scene, run)
+    assert foreseen(scene, run) == (no.code, no.message)
     assert (no.code, no.message) == ("illegal_transition", f"Nothing of what run {run} merged is on 'main' any more.")
     assert [one.kind for one in operations(scene, run) if one.kind == REVERTED] == []
 

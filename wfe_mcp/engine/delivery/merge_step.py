@@ -115,7 +115,7 @@ def make_merge(place: DeliveryPlace, call: StepCall, context: JobContext, params
 def make_revert(place: DeliveryPlace, call: StepCall, _context: JobContext, params: GitRevert) -> Mapping[str, Any]:
     """Take the merged change of another run out of the files, as git would revert it; index, HEAD and commits stay."""
     root = place.root
-    changes_out = changes_of(place, params.run)
+    changes_out = changes_of(place, params.run, operations_of(place.engine, params.run))
     target = {"run": params.run, "sha": changes_out[0][1]}
     operation = newest_operation(place.engine, call, "git.revert", target)
     before = (
@@ -155,9 +155,11 @@ def make_revert(place: DeliveryPlace, call: StepCall, _context: JobContext, para
     )
 
 
-def changes_of(place: DeliveryPlace, run: str) -> list[tuple[str, str]]:
-    """Where each merged change of ``run`` began, and its last commit, the newest first. Raises DeliveryFault ``no_branch``."""
-    done = operations_of(place.engine, run)
+def changes_of(place: DeliveryPlace, run: str, done: list[Operation]) -> list[tuple[str, str]]:
+    """Where each merged change of ``run`` began, and its last commit, the newest first. Raises DeliveryFault ``no_branch``.
+
+    ``done``: the operations of that run.
+    """
     merged = merges_left(place.engine, done) or merges_in(done)  # a person may have brought it back since
     if not merged:
         raise DeliveryFault(f"Run {run} has merged nothing that could be undone.", "no_branch")

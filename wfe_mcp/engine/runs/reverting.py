@@ -7,6 +7,7 @@ Each step looks what is there, so that after a crash the next undo continues, an
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunStatus
@@ -31,6 +32,19 @@ STARTED_BY = "undo"
 _TITLE_CHARS = 120
 
 
+class PlannedRevert(NamedTuple):
+    """A run to begin. ``base``: the commit that it begins at; ``folder``: the work tree to make, empty for the project's own;
+    ``merged``: the last commit that goes out. ``is_new``: no undo has begun it before.
+    """
+
+    place: DeliveryPlace
+    key: str
+    base: str
+    folder: str
+    merged: str
+    is_new: bool
+
+
 def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engine]) -> LoadedRun:
     """The run that takes the merged change of ``run`` back, started now or before. ``beside``: the engine of another folder.
 
@@ -39,17 +53,46 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
     places, with the paths; ``unavailable``: the project delivers nothing; ``invalid_template``: it lacks what the run needs.
     """
     refuse_agent(by, run)
+    planned = planned_revert(engine, run, operations_of(engine, run))
+    if isinstance(planned, LoadedRun):
+        return planned
+    place, key, folder, run = planned.place, planned.key, planned.folder, planned.place.run.id
+    if planned.is_new:
+        target = {"base": place.settings.base, "sha": planned.merged}
+        record(engine, run, OperationIntended(key=key, kind=REVERTED, target=target, before={"folder": folder}), by)
+    if folder:
+        engine = beside(make_worktree(engine, folder, planned.base, detached=True).tree.path)
+    loaded = start_run(
+        engine,
+        by,
+        REVERT,
+        {"run": run},
+        title=first_words(f"Revert {place.run.title}", _TITLE_CHARS),
+        idempotency_key=key,
+        triggered_by=STARTED_BY,
+        external_id=run,
+    )
+    record(engine, run, OperationObserved(key=key, after={"run": loaded.record.id}), by)
+    if place.item is not None:
+        note_on_item(place, {"runs": (*place.item.runs, loaded.record.id)})
+    return loaded
+
+
+def planned_revert(engine: Engine, run: str, operations: list[Operation]) -> LoadedRun | PlannedRevert:
+    """The run that reverts what ``run`` merged, where one is at work, else the one that would begin now; nothing is begun.
+
+    ``operations``: those of the run, with what was only looked for. Refuses as ``start_revert`` does, but for ``needs_human``.
+    """
     with engine.store.read() as tx:
         record_of = engine.load(tx, run).record
-    before, last = _earlier(engine, record_of.id)
-    if (there := revert_of(engine, record_of.id)) is not None:
+    before, last = _earlier(engine, operations)
+    if (there := _at_work(engine, record_of.id, operations, last)) is not None:
         return there
     is_new = not before or last is not None
     number = len(before) + 1 if is_new else len(before)
-    key = f"{REVERTED}:{record_of.id}#{number}"
     try:
         place = place_of(engine, record_of)._replace(root=engine.root)
-        changes_out = changes_of(place, record_of.id)
+        changes_out = changes_of(place, record_of.id, operations)
         base = newest_base(place, place.settings.base)
         tree = merges.revert_tree(engine.root, base, changes_out)
         folder = _folder(place, base, number) if is_new else str(before[-1].before["folder"])
@@ -65,40 +108,13 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
             f"What it did: wfe-mcp show {record_of.id}",
             run=record_of.id,
         )
-    if is_new:
-        target = {"base": place.settings.base, "sha": changes_out[0][1]}
-        record(
-            engine,
-            record_of.id,
-            OperationIntended(key=key, kind=REVERTED, target=target, before={"folder": folder}),
-            by,
-        )
-    if folder:
-        engine = beside(make_worktree(engine, folder, base, detached=True).tree.path)
-    loaded = start_run(
-        engine,
-        by,
-        REVERT,
-        {"run": record_of.id},
-        title=first_words(f"Revert {record_of.title}", _TITLE_CHARS),
-        idempotency_key=key,
-        triggered_by=STARTED_BY,
-        external_id=record_of.id,
-    )
-    record(engine, record_of.id, OperationObserved(key=key, after={"run": loaded.record.id}), by)
-    if place.item is not None:
-        note_on_item(place, {"runs": (*place.item.runs, loaded.record.id)})
-    return loaded
+    return PlannedRevert(place, f"{REVERTED}:{record_of.id}#{number}", base, folder, changes_out[0][1], is_new)
 
 
-def revert_of(engine: Engine, run: str) -> LoadedRun | None:
-    """The run that reverts what ``run`` merged, where one is at work; None where one can begin.
-
-    Refuses ``illegal_transition``: it was reverted already; ``invalid_template``: the project lacks what such a run needs.
-    """
-    _, last = _earlier(engine, run)
+def _at_work(engine: Engine, run: str, operations: list[Operation], last: LoadedRun | None) -> LoadedRun | None:
+    """The run that reverts what ``run`` merged, where ``last``, the newest, is at work; None where one can begin."""
     is_over = last is not None and last.state.status is RunStatus.COMPLETED
-    if last is not None and is_over and not merges_left(engine, operations_of(engine, run)):
+    if last is not None and is_over and not merges_left(engine, operations):
         raise Refused(
             "illegal_transition",
             f"Run {last.record.id} has reverted what {run} merged.",
@@ -113,9 +129,9 @@ def revert_of(engine: Engine, run: str) -> LoadedRun | None:
     return None
 
 
-def _earlier(engine: Engine, run: str) -> tuple[list[Operation], LoadedRun | None]:
-    """The reverts of ``run`` that were begun, and the run of the newest."""
-    before = [operation for operation in operations_of(engine, run) if operation.kind == REVERTED]
+def _earlier(engine: Engine, operations: list[Operation]) -> tuple[list[Operation], LoadedRun | None]:
+    """The reverts of a run that were begun, and the run of the newest."""
+    before = [operation for operation in operations if operation.kind == REVERTED]
     return before, _run_of(engine, before[-1]) if before else None
 
 

@@ -66,7 +66,7 @@ def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) ->
     """Undo what a run delivered; with ``dry_run`` say what that would be. After a merge: the run that reverts it."""
     from wfe_mcp.engine.delivery.operations import merge_in, merges_left
     from wfe_mcp.engine.delivery.undo import looked_for, to_reverse, undo_delivery as reverse, undoable
-    from wfe_mcp.engine.runs.reverting import revert_of, start_revert
+    from wfe_mcp.engine.runs.reverting import PlannedRevert, planned_revert, start_revert
 
     operations = looked_for(engine, run, by if by.is_human and not dry_run else None)
     merges, merge = merges_left(engine, operations), merge_in(operations)
@@ -75,11 +75,11 @@ def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) ->
         if len(merges) > 1:
             where, them = f"{len(merges)} merges are on {merge.target['base']}, the last is {merge.commit[:12]}", "them"
         if dry_run:
-            there, run_overview = revert_of(engine, run), overview_of(engine, run)
+            planned, run_overview = planned_revert(engine, run, operations), overview_of(engine, run)
             what = (
-                f"run {there.record.id} reverts {them}"
-                if there
-                else f"an undo of the delivery would open a run that reverts {them}"
+                f"an undo of the delivery would open a run that reverts {them}"
+                if isinstance(planned, PlannedRevert)
+                else f"run {planned.record.id} reverts {them}"
             )
             return envelope_of(run_overview, f"{where}: {what}", run_views.full(run_overview))
         record = start_revert(
