@@ -234,6 +234,15 @@ def test_an_answer_of_another_shape_is_a_blocker_and_no_crash(forge: Forge, clon
 
 
 @pytest.mark.attack("the forge redirects to another host to get the token", "held", "#29")
+def test_a_question_that_the_forge_refuses_is_no_missing_repository(forge: Forge, clone: Clone, change: Change) -> None:
+    clone.forge.fail = {("GET", "till"): lambda: (409, {}, {"message": "Repository is being moved"})}
+    for ask in (lambda: forge.find(change), lambda: forge.get(1)):
+        found = blocked(ask)
+        assert (found.code, "Repository is being moved" in str(found)) == ("refused", True)
+    clone.forge.fail = {("GET", "till"): lambda: (410, {}, {"message": "Gone"})}
+    assert blocked(forge.find, change).code == "missing"
+
+
 def test_a_redirect_is_not_followed(clone: Clone, change: Change) -> None:
     other = f"{clone.forge.origin}/elsewhere"
     clone.forge.fail["GET", "pulls"] = lambda: (301, {"Location": other}, {"message": "Moved Permanently"})

@@ -36,6 +36,7 @@ MOST_WAIT_S = 900.0
 
 _LONGEST_REASON = 200
 _RATE_LIMITED = (403, 429)
+_MISSING = frozenset({404, 410})
 _SAFE = frozenset({"GET"})
 
 T = TypeVar("T")
@@ -124,21 +125,23 @@ class Api:
         return reply
 
     def fetch(self, path: str, what: str, shape: type[T]) -> T:
-        """The body of an answer that must be there, as ``shape``. Raises Blocked ``missing`` or ``answer``."""
+        """The body of an answer that must be there, as ``shape``. Raises Blocked ``missing``, ``refused`` or ``answer``."""
         reply = self.send("GET", path)
-        if reply.status >= 400:
+        if reply.status in _MISSING:
             raise Blocked("missing", forge=self.place.host, what=what)
+        if reply.status >= 400:
+            raise self.refusal_blocker(reply, f"show the {what}")
         try:
             return value_of(reply.body, shape)
         except ValidationError as fault:
             raise Blocked("answer", forge=self.place.host, what=what, why=reason_of(str(fault))) from fault
 
     def maybe(self, path: str, shape: type[T]) -> T | None:
-        """The body as ``shape``; None: it is not there, or has another shape."""
+        """The body as ``shape``; None: it is not there or not shown, or has another shape."""
         try:
             return self.fetch(path, "", shape)
         except Blocked as blocked:
-            if blocked.code in {"missing", "answer", "permission"}:
+            if blocked.code in {"missing", "refused", "answer", "permission"}:
                 return None
             raise
 

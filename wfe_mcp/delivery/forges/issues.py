@@ -16,9 +16,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import quote
 
-from msgspec import Struct, ValidationError
+from msgspec import Struct
 
-from wfe_mcp.artifacts.typed import value_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.item_values import LINE_CHARS, LINES_MOST, PRIORITIES
@@ -26,7 +25,7 @@ from wfe_mcp.core.items import ItemKind, ItemStatus
 from wfe_mcp.core.texts import one_line
 from wfe_mcp.core.units import plural
 from wfe_mcp.delivery.forges.blockers import Blocked
-from wfe_mcp.delivery.forges.channels import Api, reason_of
+from wfe_mcp.delivery.forges.channels import Api
 from wfe_mcp.tools.fault import ToolFault
 
 if TYPE_CHECKING:
@@ -161,14 +160,12 @@ class Tracker:
 
     def get(self, number: int) -> Issue | None:
         """One issue; None where there is none with that number, or where it is a pull request."""
-        reply = self.api.send("GET", f"{self._path}/{number}")
-        if reply.status >= 400:
-            return None
         try:
-            wire = value_of(reply.body, _Wire)
-        except ValidationError as fault:
-            what = f"issue #{number}"
-            raise Blocked("answer", forge=self.api.place.host, what=what, why=reason_of(str(fault))) from fault
+            wire = self.api.fetch(f"{self._path}/{number}", f"issue #{number}", _Wire)
+        except Blocked as blocked:
+            if blocked.code == "missing":
+                return None
+            raise
         return None if wire.pull_request is not None else self._issue(wire)
 
     def close(self, number: int) -> None:
