@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.scene import PIN, Terminal
+from tests.cli.scene import PIN, Terminal, phase, template
 from wfe_mcp.workspace.system.anchors import commits_of
 
 MAKES = [sys.executable, "-c", "import os, pathlib; pathlib.Path('made').write_text(os.environ.get('PORT', ''))"]
@@ -76,6 +76,19 @@ def test_a_new_one_has_what_git_ignores_and_the_work_needs_and_nothing_else(cli:
     assert not (tree / "made").exists()
     assert cli.git("-C", str(tree), "status", "--porcelain") == "", "git sees no change in it"
     assert [each["branch"] for each in cli.json("worktree", "list").data["worktrees"]][1:] == ["fix-login"]
+
+
+def test_its_configuration_and_templates_come_along_where_git_ignores_all_of_wfe(cli: Terminal) -> None:
+    configured(cli, '[delivery]\nmode = "merge"')
+    cli.save(template("ship", phase("build")))
+    (cli.root / ".gitignore").write_text(".wfe/\n")
+    cli.git("rm", "-rq", "--cached", "--ignore-unmatch", ".wfe")
+    commit(cli)
+    tree = Path(made(cli, "apart")["folder"])
+    kept = [cli.root / ".wfe" / "config.toml", *(cli.root / ".wfe" / "templates").rglob("*.*")]
+    for file in kept:
+        assert (tree / file.relative_to(cli.root)).read_text() == file.read_text()
+    assert len(kept) > 1
 
 
 def test_a_repository_inside_is_copied_as_a_whole_and_a_name_of_other_bytes_too(cli: Terminal) -> None:

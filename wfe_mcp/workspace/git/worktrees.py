@@ -106,14 +106,18 @@ def set_head(root: Path, commit: str, branch: str, staged: str) -> None:
 
 
 def needed_files(root: Path) -> list[str]:
-    """The ignored files that ``.worktreeinclude`` names, and what the project keeps in ``.wfe`` without git knowing it."""
-    ours = _names(root, "ls-files", "-z", "--others", "--exclude-standard", "--", ".wfe")
+    """The ignored files that ``.worktreeinclude`` names, and what the project keeps in ``.wfe`` without git knowing it: its
+    configuration and templates, also where ``.gitignore`` has all of ``.wfe/``.
+    """
+    kept = _names(root, "ls-files", "-z", "--others", "--exclude-standard", "--", ".wfe")
+    used = _names(root, "ls-files", "-z", "--others", "--", ".wfe/config.toml", ".wfe/templates")
+    ours = list(dict.fromkeys((*kept, *used)))
     if not (root / INCLUDE_FILE).is_file():
         return ours
     named = _names(root, "ls-files", "-z", "--others", "--ignored", f"--exclude-from={root / INCLUDE_FILE}")
     ignored = run_git(root, "check-ignore", "-z", "--stdin", stdin=os.fsencode("\0".join(named)), ok=None)
-    kept = set(os.fsdecode(ignored.stdout).split("\0")) if ignored else set[str]()
-    return [*ours, *(name for name in named if name in kept and not name.startswith(".wfe/"))]
+    needed = set(os.fsdecode(ignored.stdout).split("\0")) if ignored else set[str]()
+    return [*ours, *(name for name in named if name in needed and not name.startswith(".wfe/"))]
 
 
 def copy_files(root: Path, into: Path, names: Iterable[str]) -> int:
