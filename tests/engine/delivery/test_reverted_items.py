@@ -59,6 +59,26 @@ def test_an_item_whose_merge_is_reverted_is_planned_again_and_what_needs_it_wait
     assert list(verify(scene.engine).findings) == []
 
 
+def test_an_item_whose_change_came_back_by_the_undo_of_its_revert_is_done_again(scene: Scene) -> None:
+    with_check(scene)
+    name, run = worked(scene)
+    first = played(scene, reverted(scene, run))
+    assert item(scene, name).status == "planned"
+    second = played(scene, reverted(scene, first))
+    assert (item(scene, name).status, reason(scene, name)) == (
+        "done",
+        f"run {second} brought back what run {run} had merged",
+    )
+    third = played(scene, reverted(scene, second))
+    assert (item(scene, name).status, reason(scene, name)) == (
+        "planned",
+        f"run {third} reverted what run {run} had merged",
+    )
+    change_item(scene.engine, HUMAN, name, {}, "planned")
+    played(scene, reverted(scene, third))
+    assert list(verify(scene.engine).findings) == []
+
+
 def test_what_a_person_or_a_later_run_has_done_stays_done_after_a_revert(scene: Scene) -> None:
     with_check(scene)
     name, run = worked(scene)

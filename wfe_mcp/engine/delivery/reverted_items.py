@@ -2,7 +2,7 @@
 
 Rules:
 1. A run that reverts another one, once it is completed and merged, makes planned again what that run had done; so does the undo of
-   a delivery before its merge. What a person said of an item, or another run has worked since, stays.
+   a delivery before its merge. One that reverts such a run makes it done again. What a person said of an item, or another run has worked since, stays.
 2. A revert by other means is no event here. An item says that nothing of its change is on the base any more, read from the files
    there: neither the words of a commit nor the name of a branch proves it. A person decides what follows.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.items import Item, ItemStatus
-from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.model import RunId, RunStatus
 from wfe_mcp.delivery.git.merges import changed_files
 from wfe_mcp.delivery.git.remote import tip_known
 from wfe_mcp.engine.delivery.operations import merge_in, operations_of
@@ -36,21 +36,41 @@ def follow_revert(change: RunChange) -> None:
     has_steps = any(phase.kind == "steps" for phase in change.state.spec.phases)
     if before is status or status is not RunStatus.COMPLETED or not has_steps:
         return
-    done = operations_of(change.tx, change.run.id)
+    run, merged = _reverted_by(change.tx, change.run.id), merge_in(operations_of(change.tx, change.run.id))
+    if not run or merged is None:
+        return
+    is_back = False
+    while earlier := _reverted_by(change.tx, run):
+        run, is_back = earlier, not is_back
+    if is_back:
+        why = f"run {change.run.id} brought back what run {run} had merged"
+        _set_again(change.engine, change.tx, run, ItemStatus.PLANNED, ItemStatus.DONE, why, change.at)
+    else:
+        plan_again(change.engine, change.tx, run, f"run {change.run.id} reverted what run {run} had merged", change.at)
+
+
+def _reverted_by(tx: Tx, run: RunId) -> RunId:
+    """The run whose merge ``run`` has taken out; empty where it is no such run."""
+    done = operations_of(tx, run)
     reverted = [step.target["run"] for step in done if step.kind == "git.revert" and step.done and not step.undone]
-    if reverted and merge_in(done) is not None:
-        run = str(reverted[-1])
-        why = f"run {change.run.id} reverted what run {run} had merged"
-        plan_again(change.engine, change.tx, run, why, change.at)
+    return reverted[-1] if reverted else RunId("")
 
 
 def plan_again(engine: Engine, tx: Tx, run: str, why: str, at: datetime | None = None) -> None:
     """Make planned again the item that ``run`` has done, and those under it. ``at``: None for now."""
+    _set_again(engine, tx, run, ItemStatus.DONE, ItemStatus.PLANNED, why, at)
+
+
+def _set_again(
+    engine: Engine, tx: Tx, run: str, before: ItemStatus, after: ItemStatus, why: str, at: datetime | None
+) -> None:
     loaded = readable_run(tx, run)
     item = item_of_run(tx, loaded.record) if loaded is not None else None
-    for part in [item, *tx.items.children(engine.project_id, item.id)] if item is not None else ():
-        if part.status is ItemStatus.DONE and _worked_last(tx, part) == run and not is_persons(tx, engine, part):
-            keep_changes(engine, tx, part, {"status": ItemStatus.PLANNED, "reason": why}, SYSTEM, at)
+    if loaded is None or item is None or (after is ItemStatus.DONE and loaded.state.status is not RunStatus.COMPLETED):
+        return
+    for part in (item, *tx.items.children(engine.project_id, item.id)):
+        if part.status is before and _worked_last(tx, part) == run and not is_persons(tx, engine, part):
+            keep_changes(engine, tx, part, {"status": after, "reason": why}, SYSTEM, at)
 
 
 def _worked_last(tx: Tx, item: Item) -> str:
