@@ -106,6 +106,18 @@ def test_a_revert_of_an_unproven_commit_needs_no_decision(made: Repository) -> N
     assert made.named() == ["proof_missing", "proof_missing"]
 
 
+def test_a_revert_does_not_prove_the_commit_before_what_it_reverts(made: Repository) -> None:
+    evil = made.commit("evil")
+    made.decide(made.commit("two\n\nWfe-Run: r-1"))
+    back = "evil\n\nWfe-Run: r-2"
+    (made.root / "app.py").write_text("evil")
+    made.git("commit", "-qam", back)
+    made.decide("HEAD")
+    found = verify_branch(made.root, "main")
+    assert [(one.code, one.where) for one in found.findings] == [("proof_missing", f"{evil[:12]} evil")]
+    assert [one.decision and one.decision.run for one in found.proven] == ["r-1", "r-2"]
+
+
 def test_a_later_decision_of_the_run_replaces_an_earlier_one(made: Repository) -> None:
     first = made.commit("one")
     made.decide(first, run="r")

@@ -21,16 +21,21 @@ from wfe_mcp.workspace.git.command import Repository, run_git, text_of
 from wfe_mcp.workspace.git.repository import is_ancestor
 
 _LOG = ("log", "-z", "--no-color", "--no-show-signature", "--no-notes")
+_FORMAT = "--format=%H %P%n%s%n%(trailers:key=Wfe-Run,valueonly,separator=%x20)"
 
 
 class BranchCommit(NamedTuple):
-    """A commit of the line. ``tree``: of its files without ``.wfe/``; ``approvers``: the bytes of its file, if it has one."""
+    """A commit of the line. ``tree``: of its files without ``.wfe/``; ``approvers``: the bytes of its file, if it has one.
+
+    ``runs``: those that its message names, which proves nothing.
+    """
 
     id: str
     parents: tuple[str, ...]
     subject: str
     tree: str
     approvers: bytes | None
+    runs: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -47,18 +52,19 @@ class BranchLines:
     def by_first_parents(self, top: str) -> list[BranchCommit]:
         """The line that ends at ``top``, oldest first."""
         root, name = self._root, self._file.partition("/")[2]
-        words = (*_LOG, "--first-parent", "--reverse", "--format=%H %P%n%s", "--end-of-options", top, "--")
+        words = (*_LOG, "--first-parent", "--reverse", _FORMAT, "--end-of-options", top, "--")
         listed = text_of(run_git(root, *words)).split("\0")
-        heads = [(ids.split(" "), subject) for ids, _, subject in (text.partition("\n") for text in listed if text)]
+        heads = [(ids.split(" "), *more) for ids, *more in (text.split("\n", 2) for text in listed if text)]
         folder = self._repo.prefix.rstrip("/")
-        parts = files_tree(root, [f"{ids[0]}:{folder}" for ids, _ in heads], self._repo.hash_name)
+        parts = files_tree(root, [f"{ids[0]}:{folder}" for ids, *_ in heads], self._repo.hash_name)
         files = [f"{own}:{name}" for _, own in parts if own]
         known = dict(zip(files, read_objects(root, files), strict=True))
         line: list[BranchCommit] = []
-        for (ids, subject), (tree, own) in zip(heads, parts, strict=True):
+        for (ids, subject, runs), (tree, own) in zip(heads, parts, strict=True):
             file = known.get(f"{own}:{name}")
             approvers = file[1] if file is not None and file[0] == "blob" else None
-            line.append(BranchCommit(ids[0], tuple(filter(None, ids[1:])), clean(subject)[:72], tree, approvers))
+            of = ids[0], tuple(filter(None, ids[1:])), clean(subject)[:72], tree, approvers
+            line.append(BranchCommit(*of, tuple(runs.split())))
         return line
 
     def with_merged_approvers(self, line: list[BranchCommit]) -> list[BranchCommit]:

@@ -9,7 +9,8 @@ Rules:
    continue the parent's chain, of which each change is signed by a key before it.
 3. A decision accounts for one place of the branch: it is not older than the decision on the commit before, and is not used again.
    So a tree that was approved once and left behind does not come back without a new decision. Files of the last proven
-   commit need none: what undoes an unproven commit is no change.
+   commit need none: what undoes an unproven commit is no change. Where a later commit with the same files names the run of a
+   decision, that is for this one: what a revert brings back does not become proven by it where it was before.
 4. A later decision of the same run on the same phase replaces an earlier one, unless both are on the branch.
 5. An approval that several people give needs as many of them: approvers of the commit before with different names, who
    answered the same request about the same revision.
@@ -19,6 +20,7 @@ Rules:
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import field
 from pathlib import Path
@@ -208,12 +210,15 @@ class _Walk:
         self._floor = ""
         self._approved = ""
         self._file: bytes | None = None
+        self._later = Counter[tuple[str, str]]()
         self._signers: dict[tuple[str, str], ApproverKey | str] = {}
 
     def through(self, line: Sequence[BranchCommit], start: str) -> None:
         """Judge every commit after ``start``; without it, after the one that first names approvers."""
         at = next((number for number, commit in enumerate(line) if commit.id == start), -1)
+        self._later = Counter((commit.tree, run) for commit in line for run in commit.runs)
         for number, commit in enumerate(line):
+            self._later.subtract((commit.tree, run) for run in commit.runs)
             is_judged = number > at and bool(self._base.changes)
             if is_judged:
                 self.judged.append(commit)
@@ -236,7 +241,11 @@ class _Walk:
     def _account(self, commit: BranchCommit, *, is_judged: bool) -> bool:
         """Use a decision for ``commit``; where there is none and it is judged, say why."""
         wanted = (commit.tree, "approve")
-        decisions = [decision for decision in self._decisions.values() if (decision.tree, decision.kind) == wanted]
+        decisions = [
+            decision
+            for decision in self._decisions.values()
+            if (decision.tree, decision.kind) == wanted and not (is_judged and self._is_for_later(decision, commit))
+        ]
         signed = [(decision, key) for decision in decisions if isinstance(key := self._signer(decision), ApproverKey)]
         free = [
             (decision, key) for decision, key in signed if decision.id not in self._used and decision.at >= self._floor
@@ -254,6 +263,9 @@ class _Walk:
         if is_judged:
             self._name(commit, decisions, signed, free)
         return False
+
+    def _is_for_later(self, decision: Decision, commit: BranchCommit) -> bool:
+        return decision.run not in commit.runs and self._later[decision.tree, decision.run] > 0
 
     def _name(
         self, commit: BranchCommit, ours: Sequence[Decision], signed: Sequence[_Signed], free: Sequence[_Signed]
