@@ -37,6 +37,21 @@ def test_the_configured_remote_is_pushed_to_and_an_empty_one_keeps_all_here(scen
     assert results(scene, run)["push"] == {"skipped": "no remote"}
 
 
+@pytest.mark.parametrize("is_renamed", [True, False])
+def test_a_remote_that_is_there_no_more_is_named_and_nothing_is_merged_here_alone(
+    scene: Scene, is_renamed: bool
+) -> None:
+    remote = delivered(scene, *([] if is_renamed else [f"address = '{scene.root.parent / 'remote.git'}'"]))
+    began = scene.git("rev-parse", "main")
+    run = approved(scene, BRANCH, COMMIT, PUSH, MERGE)
+    scene.git("remote", *(("rename", "origin", "upstream") if is_renamed else ("remove", "origin")))
+    scene.work()
+    fault = str(results(scene, run)["branch"])
+    which = "; it has upstream. Add it: git remote add origin ADDRESS" if is_renamed else f" add origin {remote},"
+    assert ("no remote 'origin'" in fault, which in fault) == (True, True), fault
+    assert scene.git("rev-parse", "main") == began
+
+
 def test_a_remote_with_another_address_gets_nothing(scene: Scene) -> None:
     delivered(scene, 'address = "https://example.org/app.git"')
     run = approved(scene, BRANCH, COMMIT, PUSH)

@@ -222,10 +222,13 @@ def remote_of(place: DeliveryPlace | Project) -> Remote | None:
     settings = place.settings
     url = url_of(place.root, settings.remote)
     if not url:
-        if settings.remote and settings.mode == "pull_request":
+        others = text_of(run_git(place.root, "remote")).split() if settings.remote else []
+        is_needed = settings.mode == "pull_request" or settings.address or others
+        if settings.remote and is_needed:
+            those = f"; it has {', '.join(others)}" if others else ""
             raise DeliveryFault(
-                f"The repository has no remote '{settings.remote}', and a pull request needs one. Add it: git remote add "
-                f"{settings.remote} ADDRESS; then retry the phase.",
+                f"The repository has no remote '{settings.remote}'{those}. Add it: git remote add {settings.remote} "
+                f'{settings.address or "ADDRESS"}, or name another in [delivery] remote ("" for none); then retry the phase.',
                 "no_remote",
             )
         return None
