@@ -13,6 +13,8 @@ from wfe_mcp.workspace.git.command import output_of, run_git, text_of
 from wfe_mcp.workspace.git.repository import commits_between, is_ancestor
 from wfe_mcp.workspace.system.temporary import temporary_folder
 
+_TAKE_IN = "Nothing was merged. Bring the base into the change, have that approved, then retry the phase."
+_LATER = "Nothing was taken out. Undo what changed these later first, or take it out in a run of your own."
 _ALGORITHMS: tuple[tuple[str, ...], ...] = ((), ("--diff-algorithm=histogram",))
 """What ``git merge-file`` does by itself, and what ``git merge`` does, which it can since git 2.44; an older one refuses the option."""
 
@@ -43,7 +45,7 @@ def revert_tree(root: Path, now: str, changes: Sequence[tuple[str, str]]) -> str
     """
     tree = tree_of(root, now)
     for start, merged in changes:
-        tree = _picked_tree(root, tree, start, merged, _committed_at(root, merged))
+        tree = _picked_tree(root, tree, start, merged, _committed_at(root, merged), _LATER)
     return tree
 
 
@@ -88,7 +90,7 @@ def _rebase(root: Path, base: str, tip: str, at: datetime) -> str:
     return on
 
 
-def _merged_tree(root: Path, ours: str, theirs: str) -> str:
+def _merged_tree(root: Path, ours: str, theirs: str, remedy: str = _TAKE_IN) -> str:
     done = run_git(
         root, "-c", "core.fsync=loose-object", "merge-tree", "--write-tree", "-z", "--name-only", ours, theirs, ok=None
     )
@@ -98,21 +100,17 @@ def _merged_tree(root: Path, ours: str, theirs: str) -> str:
     tree, *names = os.fsdecode(done.stdout).split("\0")
     if done.returncode:
         paths = list(dict.fromkeys(names[: names.index("")] if "" in names else names))
-        raise DeliveryFault(
-            f"The change and the base conflict in {list_paths(paths)}. Nothing was merged. Bring the base into the change, have "
-            "that approved, then retry the phase.",
-            "conflict",
-        )
+        raise DeliveryFault(f"The change and the base conflict in {list_paths(paths)}. {remedy}", "conflict")
     return tree
 
 
-def _picked_tree(root: Path, ours: str, each: str, parent: str, at: datetime) -> str:
+def _picked_tree(root: Path, ours: str, each: str, parent: str, at: datetime, remedy: str = _TAKE_IN) -> str:
     """The tree ``ours`` with what ``each`` changed: a merge of commits whose only common one is ``parent``'s tree."""
     start, theirs = tree_of(root, parent), tree_of(root, each)
     if ours == start:
         return theirs
     start = commit(root, start, [], "start", at)
-    return _merged_tree(root, *(commit(root, tree, [start], "side", at) for tree in (ours, theirs)))
+    return _merged_tree(root, *(commit(root, tree, [start], "side", at) for tree in (ours, theirs)), remedy=remedy)
 
 
 def _committed_at(root: Path, commit: str) -> datetime:
