@@ -1,5 +1,6 @@
 """An undo reverses a delivery as it was observed, before the merge."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -106,7 +107,21 @@ def test_a_remote_branch_with_later_commits_stays(scene: Scene) -> None:
     scene.git("push", "-q", "origin", name)
     no = refused(undo_delivery, scene.engine, HUMAN, run)
     assert "someone pushed since, so it stays" in no.message
+    assert refused(rollback.undo_delivery, scene.engine, HUMAN, run, dry_run=True).message == no.message
     assert name in scene.git("ls-remote", str(remote))
+
+
+def test_a_commit_of_others_on_the_branch_stays_and_so_does_all_that_the_run_did(scene: Scene) -> None:
+    remote = delivered(scene)
+    run = approved(scene, BRANCH, COMMIT, PUSH)
+    scene.work()
+    before = scene.git("ls-remote", str(remote))
+    scene.git("commit", "-q", "--allow-empty", "-m", "mine")
+    no = refused(undo_delivery, scene.engine, HUMAN, run)
+    assert "has commits that this run did not record: it stays" in no.message
+    assert refused(rollback.undo_delivery, scene.engine, HUMAN, run, dry_run=True).message == no.message
+    assert scene.git("ls-remote", str(remote)) == before
+    assert {one.state for one in operations(scene, run)} == {"observed"}
 
 
 def test_a_run_that_delivered_nothing_has_nothing_to_undo(scene: Scene) -> None:
@@ -274,4 +289,25 @@ def test_what_was_undone_is_named_by_its_work_item_no_more(scene: Scene, monkeyp
     assert made() == ("ai/W-1-value-is-2", 1)
     undo_delivery(scene.engine, HUMAN, run)
     assert made() == ("", 0)
+    assert list(verify(scene.engine).findings) == []
+
+
+@pytest.mark.requirement("B-28")
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is of POSIX")
+@pytest.mark.parametrize("step", ["push", "commit", "branch"])
+def test_an_undo_that_was_killed_in_between_is_completed_by_the_next(scene: Scene, step: str) -> None:
+    remote = delivered(scene)
+    began = scene.git("rev-parse", "HEAD").strip()
+    run = approved(scene, BRANCH, COMMIT, PUSH)
+    scene.work()
+    argv = [sys.executable, "-m", "tests.engine.delivery.dying_undo", scene.url, str(scene.root), run, f"undo_{step}"]
+    ended = subprocess.run(argv, env=scene.environment, check=False, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    rollback.undo_delivery(scene.engine, HUMAN, run, dry_run=True)
+    undo_delivery(scene.engine, HUMAN, run)
+    assert {one.state for one in operations(scene, run)} == {"undone"}
+    assert scene.git("symbolic-ref", "HEAD").strip() == "refs/heads/main"
+    assert scene.git("for-each-ref", "--format=%(objectname)", "refs/heads").split() == [began]
+    assert scene.git("ls-remote", str(remote), "refs/heads/*").split() == [began, "refs/heads/main"]
+    assert (scene.root / "app.py").read_text() == "VALUE = 2\n"
     assert list(verify(scene.engine).findings) == []

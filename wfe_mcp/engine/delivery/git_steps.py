@@ -32,7 +32,7 @@ from wfe_mcp.workspace.git.working_tree import parts_of
 from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from wfe_mcp.core.items import Item
     from wfe_mcp.jobs.job_context import JobContext
@@ -92,16 +92,34 @@ def seen_branch(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any]
     return {**operation.target, "sha": there} if there else None
 
 
+def refuse_other_commits(operations: Sequence[Operation], place: DeliveryPlace, operation: Operation) -> None:
+    """Refuse to undo a branch, or a commit on it, that is at a commit which none of ``operations`` made. Raises DeliveryFault ``conflict``."""
+    name = str(operation.target["branch"])
+    there = refs.commit_of(place.root, refs.ref_of(name))
+    if there not in {refs.NONE, *_known_commits(operations, name)}:
+        raise _others_commits(name)
+
+
+def _known_commits(operations: Sequence[Operation], branch: str) -> set[str]:
+    """The commits that ``branch`` had before and after each of ``operations``, here or on the remote."""
+    own = [operation for operation in operations if operation.target.get("branch") == branch]
+    facts = [fact for operation in own for fact in (operation.before, operation.done or {})]
+    return {str(fact[name]) for fact in facts for name in ("sha", "start") if name in fact}
+
+
+def _others_commits(branch: str) -> DeliveryFault:
+    return DeliveryFault(
+        f"Branch '{branch}' has commits that this run did not record: it stays. See git log {branch}.", "conflict"
+    )
+
+
 def undo_branch(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] | None:
     """HEAD is where it was, and the branch is gone if no commit is on it."""
     done, before, root = operation.done or {}, operation.before, place.root
     ref = refs.ref_of(str(done["branch"]))
     there = refs.commit_of(root, ref)
     if there and there != before["start"]:
-        raise DeliveryFault(
-            f"Branch '{done['branch']}' has commits that this run did not record: it stays. See git log {done['branch']}.",
-            "conflict",
-        )
+        raise _others_commits(str(done["branch"]))
     if current_branch(root) == done["branch"]:
         if before["branch"]:
             refs.attach(root, str(before["branch"]))
@@ -228,16 +246,26 @@ def seen_push(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] |
     )
 
 
-def undo_push(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] | None:
-    """The remote branch is as before, if it still has what was pushed."""
-    remote, done, before = _pushed_to(place, operation), operation.done or {}, str(operation.before["sha"])
-    branch = str(done["branch"])
-    there = remotes.commit_at(remote, branch)
-    if there not in {before, done["sha"]}:
+def refuse_pushed_since(operations: Sequence[Operation], place: DeliveryPlace, operation: Operation) -> None:
+    """Refuse to undo a push after which someone else pushed to the branch. Raises DeliveryFault ``conflict``, ``no_remote``."""
+    remote, branch = _pushed_to(place, operation), str(operation.target["branch"])
+    _refuse_pushed(remote, operation, remotes.commit_at(remote, branch), _known_commits(operations, branch))
+
+
+def _refuse_pushed(remote: remotes.Remote, operation: Operation, there: str, known: Collection[str]) -> None:
+    if there not in known:
         raise DeliveryFault(
-            f"'{branch}' on {remote.name} is at {there[:12] or 'nothing'}, not at {str(done['sha'])[:12]}: someone pushed since, so it stays.",
+            f"'{operation.target['branch']}' on {remote.name} is at {there[:12] or 'nothing'}, not at "
+            f"{str(operation.target['sha'])[:12]}: someone pushed since, so it stays.",
             "conflict",
         )
+
+
+def undo_push(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] | None:
+    """The remote branch is as before, if it still has what was pushed."""
+    remote, before, branch = _pushed_to(place, operation), str(operation.before["sha"]), str(operation.target["branch"])
+    there = remotes.commit_at(remote, branch)
+    _refuse_pushed(remote, operation, there, {before, operation.target["sha"]})
     if there != before:
         remotes.push(remote, {refs.ref_of(branch): before}, expected=there)
     return {"branch": branch, "remote": remote.name, "sha": before}

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import sha256_of
@@ -23,6 +23,7 @@ from wfe_mcp.core.operation_events import OperationCalled, OperationEvent, Opera
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.engine.work.following import readable_run
 from wfe_mcp.store import Tx
 from wfe_mcp.workspace.git.repository import commit_message
 
@@ -75,6 +76,9 @@ class Operation(NamedTuple):
         return str(self.done.get("commit") or self.done["sha"])
 
 
+UndoLeft = Literal["", "reverse", "revert"]
+_DELIVERY = ("git.", "forge.")
+"""How the kinds of what an undo reverses begin: not that of a deployment, or of an issue."""
 _COMMITS = {"git.commit", "git.merge", "forge.merge"}
 _TRAILER = re.compile(r"^Wfe-Run: ([0-9a-z]+)", re.MULTILINE)
 
@@ -182,7 +186,7 @@ def merges_in(operations: Iterable[Operation]) -> list[Operation]:
     return [operation for operation in operations if operation.kind.endswith(".merge") and operation.commit]
 
 
-def merges_left(engine: Engine, operations: Iterable[Operation]) -> list[Operation]:
+def merges_left(engine: Engine | Tx, operations: Iterable[Operation]) -> list[Operation]:
     """What brought changes of a run into the base, in order, and was not taken out again by a run that reverted it.
 
     ``operations``: those of the run. A revert that was itself reverted has taken nothing out.
@@ -199,17 +203,61 @@ def merges_left(engine: Engine, operations: Iterable[Operation]) -> list[Operati
     return merges
 
 
-def _taken_out(engine: Engine, run: str) -> set[str]:
+def _taken_out(engine: Engine | Tx, run: str) -> set[str]:
     """The last commits of what ``run`` has taken out of the base; none while it is at work, and where it was reverted itself."""
-    with engine.store.read() as tx:
-        try:
-            status = engine.load(tx, run).state.status
-        except Refused:  # it was removed, and what it did is unknown
-            return set()
-        done = operations_of(tx, run)
-    if status is not RunStatus.COMPLETED or not merges_left(engine, done):
+    if isinstance(engine, Engine):
+        with engine.store.read() as tx:
+            return _taken_out(tx, run)
+    loaded = readable_run(engine, run)  # one that was removed is unknown
+    if loaded is None or loaded.state.status is not RunStatus.COMPLETED:
+        return set()
+    done = operations_of(engine, run)
+    if not merges_left(engine, done):
         return set()
     return {str(step.target["sha"]) for step in done if step.kind == "git.revert" and step.done and not step.undone}
+
+
+def to_reverse(operations: list[Operation]) -> list[Operation]:
+    """What an undo reverses, the oldest first: what was done, or called and not seen, and was not merged."""
+    gone = removed_branches(operations)  # another clean-up of the same branch was seen to its end
+    return [
+        operation
+        for operation in without_merged(operations)
+        if operation.kind.startswith(_DELIVERY)
+        and operation.target.get(
+            "branch"
+        )  # git.revert has changed files of the folder alone, which a rollback restores
+        and (operation.state == "observed" or (operation.state == "called" and operation.target["branch"] not in gone))
+    ]
+
+
+def without_merged(operations: list[Operation]) -> list[Operation]:
+    """Those that no later merge has brought into the base, and that are no clean-up after one."""
+    open_operations: list[Operation] = []
+    for operation in operations:
+        branch = operation.target.get("branch")
+        of_branch = [earlier for earlier in open_operations if earlier.target.get("branch") == branch]
+        if operation.kind.endswith(".merge") and operation.commit:
+            open_operations = [earlier for earlier in open_operations if earlier not in of_branch]
+        elif operation.kind != "git.clean" or of_branch:
+            open_operations.append(operation)
+    return open_operations
+
+
+def undo_left(tx: Tx, operations: Iterable[Operation]) -> UndoLeft:
+    """What an undo of the delivery would do, as the log has it: begin a run that reverts what was merged, reverse the rest, or nothing.
+
+    While a run that reverts it is at work, that is nothing.
+    """
+    operations = [*operations]
+    reverts = [operation for operation in operations if operation.kind == REVERTED]
+    if reverts and reverts[-1].after is not None:
+        loaded = readable_run(tx, str(reverts[-1].after["run"]))
+        if loaded is not None and loaded.state.status not in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
+            return ""
+    if merges_left(tx, operations):
+        return "revert"
+    return "reverse" if to_reverse(operations) else ""
 
 
 def merged_between(engine: Engine, root: Path, base: str, since: str, commit: str) -> bool:

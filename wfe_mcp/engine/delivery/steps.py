@@ -17,7 +17,7 @@ from wfe_mcp.workflow.model.delivery import DELIVERY_PARAMS
 from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from wfe_mcp.engine.delivery.operations import Operation
     from wfe_mcp.engine.kernel.engine import Engine
@@ -40,12 +40,25 @@ class DeliveryStep(NamedTuple):
     undo: Look | None = None
     mode: str = ""
     seen: Look | None = None
+    may_undo: Callable[[Sequence[Operation], DeliveryPlace, Operation], None] | None = None
 
 
 DELIVERY: Mapping[str, DeliveryStep] = {
-    "git.branch": DeliveryStep(git_steps.make_branch, git_steps.undo_branch, seen=git_steps.seen_branch),
-    "git.commit": DeliveryStep(git_steps.make_commit, git_steps.undo_commit, seen=git_steps.seen_commit),
-    "git.push": DeliveryStep(git_steps.make_push, git_steps.undo_push, seen=git_steps.seen_push),
+    "git.branch": DeliveryStep(
+        git_steps.make_branch,
+        git_steps.undo_branch,
+        seen=git_steps.seen_branch,
+        may_undo=git_steps.refuse_other_commits,
+    ),
+    "git.commit": DeliveryStep(
+        git_steps.make_commit,
+        git_steps.undo_commit,
+        seen=git_steps.seen_commit,
+        may_undo=git_steps.refuse_other_commits,
+    ),
+    "git.push": DeliveryStep(
+        git_steps.make_push, git_steps.undo_push, seen=git_steps.seen_push, may_undo=git_steps.refuse_pushed_since
+    ),
     "git.merge": DeliveryStep(merge_step.make_merge, merge_step.undo_merge, "merge", merge_step.seen_merge),
     "git.clean": DeliveryStep(merge_step.clean, merge_step.undo_clean, seen=merge_step.seen_clean),
     "git.revert": DeliveryStep(merge_step.make_revert),

@@ -9,6 +9,7 @@ Rules:
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from wfe_mcp.core.errors import Refused
@@ -23,7 +24,8 @@ from wfe_mcp.engine.delivery.operations import (
     operations_of,
     record,
     record_seen,
-    removed_branches,
+    to_reverse,
+    without_merged,
 )
 from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, place_of
 from wfe_mcp.engine.delivery.reverted_items import plan_again
@@ -37,7 +39,11 @@ About = TypeVar("About")
 
 
 def undoable(engine: Engine, run: str) -> list[Operation]:
-    """What an undo would reverse, the newest first. Refuses ``illegal_transition`` where there is nothing, ``conflict`` after a merge."""
+    """What an undo would reverse, the newest first.
+
+    Refuses ``illegal_transition`` where there is nothing, ``not_ready`` while a step is at work or a clean-up is not finished, and
+    ``conflict`` after a merge or where another changed what the run did.
+    """
     operations = looked_for(engine, run)
     if merges := merges_left(engine, operations):
         raise Refused(
@@ -54,43 +60,7 @@ def undoable(engine: Engine, run: str) -> list[Operation]:
             f"What it did: wfe-mcp show {run}",
             run=run,
         )
-    return deliveries[::-1]
-
-
-def to_reverse(operations: list[Operation]) -> list[Operation]:
-    """What an undo reverses, the oldest first: what was done, or called and not seen, and was not merged."""
-    gone = removed_branches(operations)  # another clean-up of the same branch was seen to its end
-    return [
-        operation
-        for operation in _without_merged(operations)
-        if operation.kind in DELIVERY
-        and (operation.state == "observed" or (operation.state == "called" and operation.target["branch"] not in gone))
-    ]
-
-
-def _without_merged(operations: list[Operation]) -> list[Operation]:
-    """Those that no later merge has brought into the base, and that are no clean-up after one."""
-    open_operations: list[Operation] = []
-    for operation in operations:
-        branch = operation.target.get("branch")
-        of_branch = [earlier for earlier in open_operations if earlier.target.get("branch") == branch]
-        if operation.kind.endswith(".merge") and operation.commit:
-            open_operations = [earlier for earlier in open_operations if earlier not in of_branch]
-        elif operation.kind != "git.clean" or of_branch:
-            open_operations.append(operation)
-    return open_operations
-
-
-def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
-    """Reverse what the run delivered; the operations, the newest first.
-
-    Refuses ``needs_human``, ``illegal_transition``, ``not_ready`` while a step is at work or a clean-up is not finished, and
-    ``conflict`` after a merge or where another changed what the run did.
-    """
-    looked_for(engine, run, by if by.is_human else None)
-    todo = undoable(engine, run)
-    refuse_agent(by, run)
-    if unseen := next((called for called in todo if called.state == "called"), None):
+    if unseen := next((called for called in reversed(deliveries) if called.state == "called"), None):
         raise Refused(
             "not_ready",
             f"{unseen.kind} was called, and what it did was not seen yet.",
@@ -99,6 +69,17 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
             else "Finish it first: wfe-mcp git cleanup --yes",
             run=run,
         )
+    for operation in reversed(deliveries):
+        if (may_undo := DELIVERY[operation.kind].may_undo) is not None:
+            _look_there(engine, operation.run, partial(may_undo, operations), operation)
+    return deliveries[::-1]
+
+
+def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
+    """Reverse what the run delivered; the operations, the newest first. Refuses ``needs_human``, and as ``undoable`` does."""
+    looked_for(engine, run, by if by.is_human else None)
+    refuse_agent(by, run)
+    todo = undoable(engine, run)
     for operation in todo:
         undo = DELIVERY[operation.kind].undo
         after = _look_there(engine, operation.run, undo, operation) if undo is not None else None
@@ -110,7 +91,7 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
 
 def _take_from_items(engine: Engine, run: str) -> None:
     """The work item of the run and those under it name no more what the run made; what it had done is planned again."""
-    operations = _without_merged(operations_of(engine, run))
+    operations = without_merged(operations_of(engine, run))
     branches = {str(operation.target.get("branch", "")) for operation in operations}
     commits = {operation._replace(undone=False).commit for operation in operations}
     with engine.store.tx() as tx:

@@ -64,8 +64,8 @@ def undo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool
 
 def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) -> Envelope:
     """Undo what a run delivered; with ``dry_run`` say what that would be. After a merge: the run that reverts it."""
-    from wfe_mcp.engine.delivery.operations import merge_in, merges_left
-    from wfe_mcp.engine.delivery.undo import looked_for, to_reverse, undo_delivery as reverse, undoable
+    from wfe_mcp.engine.delivery.operations import merge_in, merges_left, to_reverse
+    from wfe_mcp.engine.delivery.undo import looked_for, undo_delivery as reverse, undoable
     from wfe_mcp.engine.runs.reverting import PlannedRevert, planned_revert, start_revert
 
     operations = looked_for(engine, run, by if by.is_human and not dry_run else None)
