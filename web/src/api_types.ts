@@ -1764,6 +1764,7 @@ export interface RollbackView {
   reached?: string;
   recoveries?: BlockerView[];
   operations?: OperationView[];
+  undo_left?: string;
   title?: string;
   version?: string;
   worktree?: string;
@@ -1878,6 +1879,7 @@ export interface RunView {
   reached?: string;
   recoveries?: BlockerView[];
   operations?: OperationView[];
+  undo_left?: string;
   title?: string;
   version?: string;
   worktree?: string;

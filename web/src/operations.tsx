@@ -9,20 +9,19 @@ import { age } from "./words";
 
 const STATES: Record<string, string> = { intended: "not begun", called: "begun, not seen yet", observed: "done", undone: "undone" };
 
-export function Operations({ run, operations, reload }: { run: string; operations: OperationView[]; reload: () => void }) {
+const UNDO: Record<string, string> = { reverse: "Undo the delivery…", revert: "Open a run that reverts it…" };
+
+export function Operations({ run, operations, left, reload }: { run: string; operations: OperationView[]; left: string; reload: () => void }) {
   const [act, busy, error] = useAct();
   if (!operations.length) return null;
-  const open = operations.some((operation) => operation.state === "observed");
-  const merged = operations.some((operation) => operation.state === "observed" && operation.kind.endsWith(".merge"));
-  const say = merged ? "Open a run that reverts it…" : "Undo the delivery…";
   return (
     <section className="section late" aria-label="Delivery">
       <header>
         <h2>Delivery</h2>
-        {open && (
+        {left && (
           <button type="button" className="btn slim end" title={`wfe-mcp undo ${run} --delivery`} disabled={busy} onClick={() => act(async () => { await send(`/runs/${encodeURIComponent(run)}/undo_delivery`, {}); reload(); })}>
             <Icon name="back" />
-            {say}
+            {UNDO[left]}
           </button>
         )}
       </header>

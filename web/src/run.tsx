@@ -125,7 +125,7 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
               </div>
             </section>
           )}
-          <Operations run={run} operations={data.operations ?? []} reload={about.reload} />
+          <Operations run={run} operations={data.operations ?? []} left={data.undo_left ?? ""} reload={about.reload} />
           <Checkpoints run={run} project={data.project} ended={OVER.includes(state) ? state : ""} reload={() => { about.reload(); graph.reload(); }} />
         </div>
         {node ? <Side key={node.phase} run={run} node={node} data={data} close={close} /> : <Legend run={run} nodes={nodes} open={open} />}

@@ -13,7 +13,7 @@ from tests.engine.scene import HUMAN, Scene, approval, phase, refused
 from tests.engine.step_scene import steps
 from wfe_mcp.engine.delivery.operations import REVERTED
 from wfe_mcp.engine.integrity.verification import verify
-from wfe_mcp.views.answers import rollback
+from wfe_mcp.views.answers import rollback, run_status
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -37,6 +37,11 @@ def worked(scene: Scene, run: str, name: str, **files: str) -> None:
     scene.submit(run, name)
     approve(scene, run, name)
     scene.work()
+
+
+def undo_left(scene: Scene, run: str) -> str:
+    """What an undo would do, as the page and the full status say."""
+    return str(run_status.status(scene.engine, HUMAN, run, "full").data.get("undo_left", ""))
 
 
 def test_all_merges_of_a_run_go_out_of_the_base_at_once(scene: Scene) -> None:
@@ -92,6 +97,7 @@ def test_after_its_merges_went_out_an_undo_reverses_what_the_run_did_not_merge(s
     played(scene, reverted(scene, run))
     no = refused(rollback.undo_delivery, scene.engine, HUMAN, run)
     assert "Change over yourself: git switch main; then try again." in no.message
+    assert undo_left(scene, run) == "reverse"
     scene.git("switch", "-q", "main")
     view = rollback.undo_delivery(scene.engine, HUMAN, run)
     assert view.summary.startswith("Reversed 1 operation: git.branch "), "push and commit were reversed before"
@@ -105,10 +111,15 @@ def test_a_change_that_came_back_by_the_undo_of_its_revert_is_reverted_again(sce
     delivered(scene)
     run, began = merged(scene)
     with_it, without = scene.git("rev-parse", "main^{tree}"), scene.git("rev-parse", f"{began}^{{tree}}")
-    first = played(scene, reverted(scene, run))
+    assert undo_left(scene, run) == "revert"
+    made = reverted(scene, run)
+    assert undo_left(scene, run) == "", "that run is at work"
+    first = played(scene, made)
     assert scene.git("rev-parse", "main^{tree}") == without
+    assert (undo_left(scene, run), undo_left(scene, first)) == ("", "revert")
     played(scene, reverted(scene, first))
     assert scene.git("rev-parse", "main^{tree}") == with_it
+    assert (undo_left(scene, run), undo_left(scene, first)) == ("revert", "")
     assert played(scene, reverted(scene, run)) != first
     assert scene.git("rev-parse", "main^{tree}") == without
     assert refused(reverted, scene, run).code == "illegal_transition"

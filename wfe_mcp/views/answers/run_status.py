@@ -53,9 +53,13 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
     run_overview = overview_of(engine, run)
     view = run_views.brief(run_overview)
     if detail == "full":
+        from wfe_mcp.engine.delivery.operations import undo_left
+
         with engine.store.read() as tx:
             view = replace(
-                run_views.full(with_tools(tx, run_overview)), checkpoints=newest_checkpoints(tx, run_overview)
+                run_views.full(with_tools(tx, run_overview)),
+                checkpoints=newest_checkpoints(tx, run_overview),
+                undo_left=undo_left(tx, run_overview.operations) if run_overview.operations else "",
             )
     stale = bool(stale_of(engine, (run_overview.loaded.record,)))
     stuck = run_overview.waiting_on != "human" and bool(stuck_of(engine, (run_overview.loaded.record,)))

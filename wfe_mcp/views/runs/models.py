@@ -183,7 +183,8 @@ class RunView:
     ``imported``: where it comes from; True in the brief form. ``page``: the address of the decision page. ``outputs``: of a
     completed run whose template names some. ``reached``: the state of the template's ``states`` that the run is in.
     ``recoveries``: what recoveries found to be in the way; in the brief form what is open.
-    ``operations``: in the full form what its steps did outside the working folder.
+    ``operations``: in the full form what its steps did outside the working folder. ``undo_left``: what an undo of the delivery would
+    do, as the log has it: "reverse" them, "revert" what was merged by a run, or "" for nothing.
     ``waits_for``: in the full form who must act next, in words. ``project``: in the full form its id.
     """
 
@@ -203,6 +204,7 @@ class RunView:
     reached: str = ""
     recoveries: tuple[BlockerView, ...] = ()
     operations: tuple[OperationView, ...] = ()
+    undo_left: str = ""
     title: str = ""
     version: str = ""
     worktree: str = ""
