@@ -233,7 +233,6 @@ def test_an_answer_of_another_shape_is_a_blocker_and_no_crash(forge: Forge, clon
         assert blocked(forge.find, change).code == "answer"
 
 
-@pytest.mark.attack("the forge redirects to another host to get the token", "held", "#29")
 def test_a_question_that_the_forge_refuses_is_no_missing_repository(forge: Forge, clone: Clone, change: Change) -> None:
     clone.forge.fail = {("GET", "till"): lambda: (409, {}, {"message": "Repository is being moved"})}
     for ask in (lambda: forge.find(change), lambda: forge.get(1)):
@@ -243,6 +242,7 @@ def test_a_question_that_the_forge_refuses_is_no_missing_repository(forge: Forge
     assert blocked(forge.find, change).code == "missing"
 
 
+@pytest.mark.attack("the forge redirects to another host to get the token", "held", "#29")
 def test_a_redirect_is_not_followed(clone: Clone, change: Change) -> None:
     other = f"{clone.forge.origin}/elsewhere"
     clone.forge.fail["GET", "pulls"] = lambda: (301, {"Location": other}, {"message": "Moved Permanently"})

@@ -220,14 +220,13 @@ def _taken_out(engine: Engine | Tx, run: str) -> set[str]:
 def to_reverse(operations: list[Operation]) -> list[Operation]:
     """What an undo reverses, the oldest first: what was done, or called and not seen, and was not merged."""
     gone = removed_branches(operations)  # another clean-up of the same branch was seen to its end
+    # git.revert, which has no branch, has changed files of the folder alone: a rollback restores them
     return [
         operation
         for operation in without_merged(operations)
         if operation.kind.startswith(_DELIVERY)
-        and operation.target.get(
-            "branch"
-        )  # git.revert has changed files of the folder alone, which a rollback restores
-        and (operation.state == "observed" or (operation.state == "called" and operation.target["branch"] not in gone))
+        and (branch := operation.target.get("branch"))
+        and (operation.state == "observed" or (operation.state == "called" and branch not in gone))
     ]
 
 
