@@ -25,6 +25,10 @@ Blocker = Literal[
 """What only a person can clear: the step waits for one, and a retry of its phase goes on there."""
 
 
+RETRY = "retry the phase"
+"""How the next step ends in the words of a fault, which a step has; ``in_undo`` is for who reverses one."""
+
+
 class DeliveryFault(Exception):
     """A delivery cannot continue; the text says what happened, why, and what to do next.
 
@@ -35,6 +39,11 @@ class DeliveryFault(Exception):
         super().__init__(clean(message))  # it may quote what git, a check or a forge says, and rows keep it
         self.blocker = blocker
         self.may_have_happened = may_have_happened
+
+
+def in_undo(fault: DeliveryFault, run: str) -> str:
+    """The words of ``fault`` for who undoes what ``run`` delivered: no phase of it is retried."""
+    return str(fault).replace(RETRY, f"undo it again: wfe-mcp undo {run} --delivery")
 
 
 def reason_of(process: CompletedProcess[bytes] | None) -> str:

@@ -111,6 +111,23 @@ def test_a_remote_branch_with_later_commits_stays(scene: Scene) -> None:
     assert name in scene.git("ls-remote", str(remote))
 
 
+@pytest.mark.parametrize("prevents", ["no such remote", "a hook there"])
+def test_what_prevents_an_undo_is_named_with_that_undo_as_the_next_step(scene: Scene, prevents: str) -> None:
+    remote = delivered(scene)
+    run = approved(scene, BRANCH, COMMIT, PUSH)
+    scene.work()
+    if prevents == "a hook there":
+        hook = remote / "hooks" / "update"
+        hook.write_text(PROTECTED.format(branch=scene.git("symbolic-ref", "--short", "HEAD").strip()), encoding="utf-8")
+        hook.chmod(0o755)
+    else:
+        scene.git("remote", "rename", "origin", "upstream")
+    no = refused(undo_delivery, scene.engine, HUMAN, run)
+    assert no.message.endswith(f"then undo it again: wfe-mcp undo {run} --delivery.")
+    assert "retry" not in no.message
+    assert {one.state for one in operations(scene, run)} == {"observed"}
+
+
 def test_a_commit_of_others_on_the_branch_stays_and_so_does_all_that_the_run_did(scene: Scene) -> None:
     remote = delivered(scene)
     run = approved(scene, BRANCH, COMMIT, PUSH)

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from wfe_mcp.delivery.fault import DeliveryFault, in_one_line, reason_of
+from wfe_mcp.delivery.fault import RETRY, DeliveryFault, in_one_line, reason_of
 from wfe_mcp.workspace.git import objects
 from wfe_mcp.workspace.git.command import repository, require_repository, run_git, setting
 from wfe_mcp.workspace.git.repository import branch as current_branch, commit_of, head
@@ -110,7 +110,7 @@ def refuse_unfinished(root: Path) -> None:
     if what := operation_in_progress(root):
         raise DeliveryFault(
             f"A {what} is not finished in this folder, and its files would be committed as they are. Finish it, or end it with "
-            f"git {what} --abort; then retry the phase.",
+            f"git {what} --abort; then {RETRY}.",
             "conflict",
         )
 
@@ -168,7 +168,7 @@ def remove_worktree(root: Path, folder: Path) -> None:
     done = run_git(root, "worktree", "remove", "--end-of-options", str(folder), ok=None)
     if done is None or done.returncode:
         output = reason_of(done)
-        raise DeliveryFault(f"The worktree {folder} stays: {output}. Look at it, then retry the phase.", "conflict")
+        raise DeliveryFault(f"The worktree {folder} stays: {output}. Look at it, then {RETRY}.", "conflict")
 
 
 def _refuse(root: Path, ref: str, old: str, stderr: bytes) -> None:
@@ -178,14 +178,14 @@ def _refuse(root: Path, ref: str, old: str, stderr: bytes) -> None:
     detail = in_one_line(stderr)
     if b".lock': File exists" in stderr:
         raise DeliveryFault(
-            f"{ref} is locked: {detail} Where no git is running, remove that file; then retry the phase.", "conflict"
+            f"{ref} is locked: {detail} Where no git is running, remove that file; then {RETRY}.", "conflict"
         )
     if now == old:
         raise DeliveryFault(
-            f"{ref} could not be written: {detail} Look at the space on the disk and at permissions, then retry the phase.",
+            f"{ref} could not be written: {detail} Look at the space on the disk and at permissions, then {RETRY}.",
             "configuration",
         )
     raise DeliveryFault(
-        f"{ref} {was} and now {seen}: it changed meanwhile, so it was left alone. {detail} See what changed it, then retry the phase.",
+        f"{ref} {was} and now {seen}: it changed meanwhile, so it was left alone. {detail} See what changed it, then {RETRY}.",
         "conflict",
     )

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from wfe_mcp.delivery.fault import Blocker, DeliveryFault
+from wfe_mcp.delivery.fault import RETRY, Blocker, DeliveryFault
 from wfe_mcp.delivery.git.refs import commit_of as here, ref_of
 from wfe_mcp.workspace.files.programs import path_outside
 from wfe_mcp.workspace.git.command import require_repository, run_git, setting, text_of
@@ -162,14 +162,14 @@ def push(remote: Remote, refs: Mapping[str, str], expected: str | None = None) -
     if git_word.startswith("[rejected]"):
         raise DeliveryFault(
             f"Nothing was pushed: '{branch}' on {remote.name} ({remote.shown}) has commits that are not here: {git_word}. "
-            f"See them with git fetch {remote.name} {branch}, bring them into the change, have it approved, then retry the phase.",
+            f"See them with git fetch {remote.name} {branch}, bring them into the change, have it approved, then {RETRY}.",
             "conflict",
         )
     if git_word.startswith("[remote rejected]"):
         output = _said_there(remote, done.stderr)
         raise DeliveryFault(
             f"Nothing was pushed: {remote.name} ({remote.shown}) does not take '{branch}': {git_word}. {output}Deliver through a pull "
-            "request ([delivery] mode), or have the rule of the branch changed, then retry the phase.",
+            f"request ([delivery] mode), or have the rule of the branch changed, then {RETRY}.",
             "protected" if _PROTECTED.search(git_word + output) else "conflict",
         )
     raise _fault(remote, "cannot be pushed to", done.stderr)
@@ -198,7 +198,7 @@ class _Apart(NamedTuple):
         done = run_git(self.root, "-C", str(self.folder), *self.options, *words, env=self.env, ok=None)
         if done is None:
             raise DeliveryFault(
-                "git is not installed, or not on the PATH. Install git, then retry the phase.", "configuration"
+                f"git is not installed, or not on the PATH. Install git, then {RETRY}.", "configuration"
             )
         return done
 
@@ -239,7 +239,7 @@ def _fault(remote: Remote, cannot: str, stderr: bytes) -> DeliveryFault:
         blocker, remedy = "credentials", "Log in there with git, or name a stored credential in [delivery] credential"
     elif _MISSING.search(output):
         blocker, remedy = "no_remote", f"Correct its address: git remote set-url {remote.name} ADDRESS"
-    return DeliveryFault(f"{remote.name} ({remote.shown}) {cannot}: {output}. {remedy}; then retry the phase.", blocker)
+    return DeliveryFault(f"{remote.name} ({remote.shown}) {cannot}: {output}. {remedy}; then {RETRY}.", blocker)
 
 
 def _said_there(remote: Remote, stderr: bytes) -> str:

@@ -10,7 +10,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunId, RunState
 from wfe_mcp.core.paths import shell_path
 from wfe_mcp.core.texts import one_line, slug
-from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.fault import RETRY, DeliveryFault
 from wfe_mcp.delivery.forges.pull_request_text import inert
 from wfe_mcp.delivery.git.refs import commit_of, ref_of
 from wfe_mcp.delivery.git.remote import Remote, fetch, url_of, why_elsewhere
@@ -202,9 +202,7 @@ def tip_of(root: Path, branch: str) -> str:
     """The commit of ``branch``. Raises DeliveryFault ``no_branch``."""
     tip = commit_of(root, ref_of(branch))
     if not tip:
-        raise DeliveryFault(
-            f"Branch '{branch}' does not exist here. See git branch; then retry the phase.", "no_branch"
-        )
+        raise DeliveryFault(f"Branch '{branch}' does not exist here. See git branch; then {RETRY}.", "no_branch")
     return tip
 
 
@@ -228,19 +226,19 @@ def remote_of(place: DeliveryPlace | Project) -> Remote | None:
             those = f"; it has {', '.join(others)}" if others else ""
             raise DeliveryFault(
                 f"The repository has no remote '{settings.remote}'{those}. Add it: git remote add {settings.remote} "
-                f'{settings.address or "ADDRESS"}, or name another in [delivery] remote ("" for none); then retry the phase.',
+                f'{settings.address or "ADDRESS"}, or name another in [delivery] remote ("" for none); then {RETRY}.',
                 "no_remote",
             )
         return None
     if why := why_elsewhere(place.root, settings.remote, settings.address):
-        raise DeliveryFault(f"{why}; then retry the phase.", "configuration")
+        raise DeliveryFault(f"{why}; then {RETRY}.", "configuration")
     url = settings.address or url  # which no agent writes
     if not settings.credential:
         return Remote(place.root, settings.remote, url)
     if not settings.address:
         raise DeliveryFault(
             f"[delivery] credential is given to no remote while [delivery] address is not set. Set address to {url} if the "
-            "credential is for it; then retry the phase.",
+            f"credential is for it; then {RETRY}.",
             "configuration",
         )
     run = None if place.run is None else place.run.id
@@ -259,7 +257,7 @@ def _token(engine: Engine, name: str, run: RunId | None) -> str:
         return hand_out(engine, [name], CredentialUse("delivery", run))[name].value
     except Refused as refused:
         hint = refused.hint or ""
-        raise DeliveryFault(f"{refused.message} {hint}; then retry the phase.".strip(), "credentials") from refused
+        raise DeliveryFault(f"{refused.message} {hint}; then {RETRY}.".strip(), "credentials") from refused
 
 
 class ApprovedFiles(NamedTuple):

@@ -16,7 +16,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel
 from wfe_mcp.core.operation_events import OperationObserved
 from wfe_mcp.core.readers import by_own_pin
-from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.fault import DeliveryFault, in_undo
 from wfe_mcp.engine.delivery.forge_steps import merge_by_others
 from wfe_mcp.engine.delivery.operations import (
     Operation,
@@ -173,5 +173,5 @@ def _look_there(engine: Engine, run: str, look: Callable[[DeliveryPlace, About],
         except NotDelivered as reason:
             why = f"Nothing of run {run} can be undone here: {reason}."
         except DeliveryFault as fault:
-            why = str(fault)
+            why = in_undo(fault, run)
         raise Refused("conflict", why, f"wfe-mcp show {run}", run=run)

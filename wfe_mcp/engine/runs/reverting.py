@@ -13,7 +13,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunStatus
 from wfe_mcp.core.operation_events import OperationIntended, OperationObserved
 from wfe_mcp.core.titles import first_words
-from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.fault import DeliveryFault, in_undo
 from wfe_mcp.delivery.git import merges
 from wfe_mcp.delivery.git.refs import has_same_files, tree_of
 from wfe_mcp.engine.delivery.merge_step import changes_of
@@ -100,7 +100,7 @@ def planned_revert(engine: Engine, run: str, operations: list[Operation]) -> Loa
         raise Refused("unavailable", f"Nothing is delivered here: {reason}.", "Set [delivery] mode.", run=run) from None
     except DeliveryFault as fault:
         hint = f"When that is done: wfe-mcp undo {record_of.id} --delivery"
-        raise Refused("conflict", str(fault), hint, run=record_of.id) from None
+        raise Refused("conflict", in_undo(fault, record_of.id), hint, run=record_of.id) from None
     if is_new and tree == tree_of(engine.root, base):
         raise Refused(
             "illegal_transition",
