@@ -36,5 +36,8 @@ def test_a_control_character_among_plain_letters_is_counted_as_unseen() -> None:
 
 
 def test_a_line_has_no_end_of_one_no_mark_of_ours_and_nothing_that_hides() -> None:
-    assert is_line("\u2764\ufe0f \u0645\u06cc\u200c\u062e")
-    assert not any(map(is_line, ["a\nb", "a\tb", "a\r", "\ufeffa", "\u2756 a", "a\u200db", "a\x1b[2J"]))
+    assert is_line("\u2764\ufe0f \u0645\u06cc\u200c\u062e", 7)
+    assert not any(
+        is_line(value, 9)
+        for value in [1, "", "a" * 10, "a\nb", "a\tb", "a\r", "\ufeffa", "\u2756 a", "a\u200db", "a\x1b[2J"]
+    )

@@ -163,10 +163,17 @@ def _value_fault(key: str, value: object) -> tuple[str, object] | None:
         return None if is_number else ("has a threshold that is no number", "a number")
     if key in _LISTS:
         lines = cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
-        is_list = 0 < len(lines) <= MOST_LISTED and all(_is_line(line) for line in lines)
-        return None if is_list else (f"has {key!r} that is no list of lines", f"1 to {MOST_LISTED} lines")
-    if not _is_line(value):
-        return (f"has {key!r} that is no single line", f"1 to {_LINE_CHARS} characters")
+        is_list = 0 < len(lines) <= MOST_LISTED and all(is_line(line, _LINE_CHARS) for line in lines)
+        return (
+            None
+            if is_list
+            else (f"has {key!r} that is no list of lines, or has letters that no one sees", f"1 to {MOST_LISTED} lines")
+        )
+    if not is_line(value, _LINE_CHARS):
+        return (
+            f"has {key!r} that is no single line, or has letters that no one sees",
+            f"1 to {_LINE_CHARS} characters",
+        )
     text = str(value)
     if key == "comparison" and text not in COMPARISONS:
         return (f"has the unknown comparison {text!r}", list(COMPARISONS))
@@ -201,14 +208,13 @@ def checked_evidence(value: object) -> tuple[tuple[str, object] | None, list[dic
             return ("has evidence without ref and reason", "what shows it, or why, in a line"), []
         if says is not None and not isinstance(says, bool):
             return ("has evidence whose 'supports' is neither true, false nor null", "true or false, by a person"), []
-        if any(not _is_line(values[key]) for key in ("ref", "reason", "test") if key in values):
-            return ("has evidence that is no single line", f"up to {_LINE_CHARS} characters"), []
+        if any(not is_line(values[key], _LINE_CHARS) for key in ("ref", "reason", "test") if key in values):
+            return (
+                "has evidence that is no single line, or has letters that no one sees",
+                f"up to {_LINE_CHARS} characters",
+            ), []
         kept.append({key: item for key, item in values.items() if item is not None})
     return None, kept
-
-
-def _is_line(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _LINE_CHARS and is_line(value)
 
 
 def is_judged(evidence: Values) -> bool:

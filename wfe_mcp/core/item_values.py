@@ -76,7 +76,7 @@ def _check_value(name: str, value: object) -> tuple[tuple[str, object] | None, o
         kept = [
             str(line).strip() if isinstance(line, str | int | float) else "" for line in cast("Iterable[object]", lines)
         ]
-        wrong = next((text for text in kept if not _is_line(text, LINE_CHARS)), None)
+        wrong = next((text for text in kept if not is_line(text, LINE_CHARS)), None)
         if wrong is not None or len(kept) > LINES_MOST:
             return (
                 "has what is no text, or one that is empty, too long, no single line or with letters that no one sees",
@@ -100,16 +100,12 @@ def _checked_text(name: str, value: object) -> tuple[tuple[str, str] | None, obj
         return (f"is longer than {most:,} characters", f"up to {most} characters"), text[:80]
     if "\x00" in text or cannot_be_encoded(text):
         return ("holds NUL or half a character, which cannot be stored", "plain text"), value
-    if name != "body" and text and not _is_line(text, most):
+    if name != "body" and text and not is_line(text, most):
         hidden = ", ".join(unseen(text))
         return (f"has letters that no one sees: {hidden}" if hidden else "is no single line", "one line"), value
     if name == "source" and "://" in text and not _ADDRESS.fullmatch(text):
         return ("is no address", "https://HOST/PATH, without a user's name"), value
     return None, text
-
-
-def _is_line(text: str, most: int) -> bool:
-    return bool(text) and len(text) <= most and is_line(text)
 
 
 def wrong_value(name: str, message: str, expected: str, got: object) -> Refused:

@@ -126,9 +126,12 @@ def unseen(text: str) -> dict[str, int]:
     return dict(Counter(_code(match) for match in _WRITTEN_OUT.finditer(re.sub(_USUAL, "", text))))
 
 
-def is_line(text: str) -> bool:
-    """Whether ``text`` is one line in which nothing hides; the joiners of an emoji and of words that need them hide nothing."""
-    return not (_NO_LINE.search(text) or unseen(text))
+def is_line(value: object, most: int) -> bool:
+    """Whether ``value`` is a text of one to ``most`` characters, in one line in which nothing hides.
+
+    The joiners of an emoji and of words that need them hide nothing.
+    """
+    return isinstance(value, str) and 0 < len(value) <= most and not (_NO_LINE.search(value) or unseen(value))
 
 
 def without_unseen(text: str) -> str:
