@@ -38,6 +38,9 @@ class RunStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+ENDED = (RunStatus.COMPLETED, RunStatus.CANCELLED)  # one that failed or is blocked may go on
+
+
 class Channel(StrEnum):
     """The channel of a command. The channel, never an argument, sets the assurance of an approval (design §7)."""
 
@@ -131,8 +134,7 @@ class Verdict:
 class KeptRecord:
     """A record beside the log (evidence, a request, an answer, …) as it was written.
 
-    ``fields``: the beginning of the sha256 of each field, to find the one that differs; empty for records of which there are
-    many.
+    ``fields``: the beginning of each field's sha256, to find the one that differs; empty for records of which there are many.
     """
 
     kind: str

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.model import ENDED, RunStatus
 from wfe_mcp.core.operation_events import OperationCalled, OperationEvent, OperationIntended, OperationObserved
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
@@ -252,7 +252,7 @@ def undo_left(tx: Tx, operations: Iterable[Operation]) -> UndoLeft:
     reverts = [operation for operation in operations if operation.kind == REVERTED]
     if reverts and reverts[-1].after is not None:
         loaded = readable_run(tx, str(reverts[-1].after["run"]))
-        if loaded is not None and loaded.state.status not in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
+        if loaded is not None and loaded.state.status not in ENDED:
             return ""
     if merges_left(tx, operations):
         return "revert"

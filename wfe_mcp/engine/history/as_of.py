@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, RunId, RunState, RunStatus
+from wfe_mcp.core.model import ENDED, AttemptStatus, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.caps import Spending
@@ -28,7 +28,6 @@ from wfe_mcp.store.records.runs import (
 )
 
 _NAMED = re.compile(r"(cp-)?([0-9]{1,15})")
-_ENDED = {RunStatus.COMPLETED, RunStatus.CANCELLED}
 _TAKEN = "CheckpointTaken"
 _NEAR = 4
 _NONE = "It has no checkpoints; name an event by its number."
@@ -142,7 +141,7 @@ def _record_then(tx: Tx, record: RunRecord, state: RunState, event: EventRecord)
         last_hash=event.hash,
         updated_at=event.at,
         artifact_count=len(revisions_then(tx, LoadedRun(record, state))),
-        ended_at=event.at if state.status in _ENDED else None,
+        ended_at=event.at if state.status in ENDED else None,
         archived_at=None,
     )
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.core.model import By, RunStatus
+from wfe_mcp.core.model import ENDED, By, RunStatus
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import refs, remote as remotes
@@ -139,7 +139,7 @@ def remove(engine: Engine, name: str, *, force: bool) -> tuple[Worktree, str]:
 
 def open_runs_in(engine: Engine, path: Path) -> list[str]:
     """The ids of the open runs whose files are those of the work tree ``path``."""
-    is_open = [status for status in RunStatus if status not in {RunStatus.COMPLETED, RunStatus.CANCELLED}]
+    is_open = [status for status in RunStatus if status not in ENDED]
     with engine.store.read() as tx:
         page = tx.runs.page(engine.project_id, status=is_open, limit=1_000, archived=False)
     return [record.id for record in page.runs if Path(record.worktree).resolve() == path.resolve()]
@@ -206,7 +206,6 @@ def _set_up(engine: Engine, path: Path, name: str, ports: Mapping[str, int]) -> 
         )
 
 
-_OVER = {RunStatus.COMPLETED, RunStatus.CANCELLED}
 _EVENTS_MOST = 10_000
 
 
@@ -329,7 +328,7 @@ def _branches(
 
 def _reason_to_keep(engine: Engine, loaded: LoadedRun, name: str, base: str) -> str:
     """Why a merged branch stays here; empty: it goes."""
-    if loaded.state.status not in _OVER:
+    if loaded.state.status not in ENDED:
         return f"run {loaded.record.id} is open"
     if current_branch(engine.root) == name:
         return f"it is the current branch; leave it: git switch {base}"

@@ -18,7 +18,7 @@ from wfe_mcp.core.approval_guards import current_gate, lacks_credential
 from wfe_mcp.core.consequences import failure_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.evolve import waits_for
-from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
+from wfe_mcp.core.model import ENDED, Attempt, AttemptStatus, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.credentials.faults import CredentialFault
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
@@ -156,7 +156,7 @@ _WHILE_PAUSED = {Stop.PAUSED, Stop.APPROVAL, Stop.FAILED, Stop.FAILED_WITH_RUN, 
 def needs_of(facts: RunFacts) -> tuple[Need, ...]:
     """Everything that the run waits for: its own state, its phases, what is outside it, then work that only goes on."""
     state = facts.loaded.state
-    if state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
+    if state.status in ENDED:
         if state.going_back is not None:
             return (Need(Stop.GOING_BACK, Who.NONE),)
         return (Need(Stop.STOPPED, Who.NONE),) if state.status is RunStatus.CANCELLED and state.reason else ()

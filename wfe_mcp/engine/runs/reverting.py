@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import By, RunStatus
+from wfe_mcp.core.model import ENDED, By, RunStatus
 from wfe_mcp.core.operation_events import OperationIntended, OperationObserved
 from wfe_mcp.core.titles import first_words
 from wfe_mcp.delivery.fault import DeliveryFault, in_undo
@@ -121,7 +121,7 @@ def _at_work(engine: Engine, run: str, operations: list[Operation], last: Loaded
             f"Look at it: wfe-mcp show {last.record.id}",
             run=run,
         )
-    if last is not None and not is_over and last.state.status is not RunStatus.CANCELLED:
+    if last is not None and last.state.status not in ENDED:
         return last
     settings, inputs = engine.settings(), {"run": run}
     plan, roles = configure_plan(engine, find_template(engine, REVERT), settings, {}, inputs)

@@ -19,7 +19,7 @@ from sqlalchemy import and_, bindparam, delete, func, insert, select, text, upda
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.events import Event, RecordsKept, RunForked, RunStarted
-from wfe_mcp.core.model import AttemptStatus, By, RunId, RunState, RunStatus
+from wfe_mcp.core.model import ENDED, AttemptStatus, By, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.core.states import reached_state
@@ -34,7 +34,6 @@ from wfe_mcp.store.runs.run_list import RunListRepository
 from wfe_mcp.store.search.entries import of_run
 from wfe_mcp.store.search.index import SearchNoteRepository
 
-_ENDED = (RunStatus.COMPLETED, RunStatus.CANCELLED)
 # A change at the time of the last one, by a coarse clock, gets a microsecond more (ADR 0017).
 _COARSE = timedelta(seconds=1)
 """A clock that steps back less than this is coarse; a larger step back means that it was set."""
@@ -80,7 +79,7 @@ _HOLDERS = (
         HOLD.c.scope == bindparam("scope"),
         HOLD.c.name == bindparam("name"),
         HOLD.c.run_id != bindparam("besides"),
-        RUN.c.status.not_in(_ENDED),
+        RUN.c.status.not_in(ENDED),
     )
 )
 _HELD_WITHOUT_LEASE = _HOLDERS.where(HOLD.c.rank == _WITHOUT_LEASE).order_by(HOLD.c.run_id, HOLD.c.phase)
@@ -115,7 +114,7 @@ class RunRepository(RunListRepository):
             first = replace(first, records=(seal_of_run(row),))
         links = self._events.links(new.id, Tail(), (first, *others), by, at, facts)
         row |= {"revision": 1, "last_seq": links[-1]["seq"], "last_hash": links[-1]["hash"], "artifact_count": 0}
-        ended_at = at if state.status in _ENDED else None
+        ended_at = at if state.status in ENDED else None
         row |= {"created_at": at, "updated_at": at, "ended_at": ended_at, "archived_at": None}
         self._run(_NEW_RUN, row)
         record = record_from(RunRecord, row)
@@ -191,7 +190,7 @@ class RunRepository(RunListRepository):
             last_seq=links[-1]["seq"],
             last_hash=links[-1]["hash"],
             updated_at=at,
-            ended_at=at if after.status in _ENDED else None,
+            ended_at=at if after.status in ENDED else None,
         )
         step = {
             **codec.run_row(after),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from wfe_mcp.core.command import PROGRAMS
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.items import ItemStatus
-from wfe_mcp.core.model import By, Channel, RunId, RunStatus
+from wfe_mcp.core.model import ENDED, By, Channel, RunId, RunStatus
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.approvals.pin_reset import reset_warnings
@@ -104,7 +104,7 @@ def _waits_for(by: By, run_overview: Overview, words: str) -> str:
 def _other_folder(engine: Engine, run_overview: Overview, by: By) -> tuple[str, ...]:
     """Why the caller cannot work on the run, where that can be worked on: see ``works_elsewhere``."""
     record = run_overview.loaded.record
-    is_asked = record.origin_sha256 is None and record.status not in {RunStatus.COMPLETED, RunStatus.CANCELLED}
+    is_asked = record.origin_sha256 is None and record.status not in ENDED
     refused = missing_folder(record) or works_elsewhere(engine, record, by) if is_asked else None
     if refused is None:
         return ()

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.model import ENDED, RunStatus
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.control import MAY_BE_STUCK, stale_of, stuck_of
 from wfe_mcp.store import Tx
@@ -14,7 +14,7 @@ from wfe_mcp.store.repository import Recent
 from wfe_mcp.views.reports.envelopes import overviews_of
 from wfe_mcp.views.reports.stuck_runs import by_engine
 from wfe_mcp.views.runs.models import RunList, RunRow
-from wfe_mcp.views.runs.run import OVER, TopPhaseCounts, place_of, run_row
+from wfe_mcp.views.runs.run import TopPhaseCounts, place_of, run_row
 
 _LOOKED_AT = 200
 """Of so many runs the list says who they wait for: that takes a look at each."""
@@ -45,7 +45,7 @@ def run_rows(
     engines = dict[str, Engine]()
     looked_at = list[tuple[Engine, str]]()
     for run in runs[:_LOOKED_AT]:
-        if run.status in OVER:
+        if run.status in ENDED:
             continue
         with suppress(Refused):  # its folder is gone
             of_run = engine if engine_of is None else engine_of(run)

@@ -3,19 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.model import ENDED
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store import Tx
 
-_OVER = {RunStatus.COMPLETED, RunStatus.CANCELLED}
-
 
 def delivery_at_start(tx: Tx, overview: Overview) -> str:
     """The mode of ``[delivery]`` when the run began; empty where a change of it since then does not concern the run."""
     record = overview.loaded.record
-    if overview.loaded.state.status in _OVER or record.origin_sha256 is not None:
+    if overview.loaded.state.status in ENDED or record.origin_sha256 is not None:
         return ""
     began: str = tx.documents.load(record.frozen_sha256).get("delivery") or ""
     template: Mapping[str, Any] = tx.documents.load(record.template_sha256) if began == "none" else {}

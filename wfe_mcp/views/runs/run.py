@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.evidence_levels import level_of
-from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, RunState, RunStatus, Verdict
+from wfe_mcp.core.model import ENDED, Attempt, AttemptStatus, LoopState, RunState, RunStatus, Verdict
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.states import reached_state
 from wfe_mcp.core.texts import in_short, without_middle
@@ -27,9 +27,6 @@ from wfe_mcp.views.runs.sentences import sentence
 from wfe_mcp.views.runs.usage import spent_line, usage_view
 from wfe_mcp.views.runs.verdicts import gate_spec, hidden_end, last_verdict, verdict_word
 from wfe_mcp.views.values.model import JsonObject, PathNote, plain, second, view_of
-
-OVER = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED})
-"""The statuses of a run in which nothing waits for anyone."""
 
 _INACTIVE = {AttemptStatus.PENDING, AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 _SIZES = ((8, 3, 400), (6, 2, 220), (4, 2, 150), (3, 1, 120))
@@ -236,7 +233,7 @@ def run_row(
         run=run.id,
         project=run.project_id,
         folder=run.worktree if folder is None else folder,
-        phase="" if now is None or run.status in OVER else str(now.at),
+        phase="" if now is None or run.status in ENDED else str(now.at),
         phases_done=None if now is None else now.done,
         phases_skipped=0 if now is None else now.skipped,
         phases=None if now is None else now.phases,
@@ -247,7 +244,7 @@ def run_row(
         imported=run.origin_sha256 is not None,
         stale=stale,
         stuck=stuck and state is RunStatus.RUNNING,
-        waiting_on=overview.waiting_on if overview is not None else "none" if run.status in OVER else "",
+        waiting_on=overview.waiting_on if overview is not None else "none" if run.status in ENDED else "",
         waits_for="" if overview is None else waits_for(overview),
         weakened_gates=weakened_gates,
     )
