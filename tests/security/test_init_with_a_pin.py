@@ -46,7 +46,7 @@ def test_choosing_the_pin_agrees_to_what_is_on_the_screen_above_it(project: Mach
         "A trial runs its code",
         "+ runs    check test: ",
         "Claude Code will be connected",
-        "Type your PIN to agree to all of this",
+        "Choose your PIN to agree to all of this",
     ):
         assert shown in above, done.said
     assert "[y/N]" not in done.said

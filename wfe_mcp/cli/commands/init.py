@@ -339,6 +339,7 @@ def _agrees_to_all(
     from wfe_mcp.cli.terminal.client_changes import not_connected, places_of
     from wfe_mcp.cli.terminal.effects import show_listing
     from wfe_mcp.cli.terminal.pin import NoPin, settle_pin
+    from wfe_mcp.engine.approvals.pin import pin_is_set
 
     listing = _listing(invocation.engine, {check.name: check.settings for check in missing})
     if listing.weakening or not invocation.screen.is_terminal:
@@ -354,8 +355,10 @@ def _agrees_to_all(
     clients = " and ".join(client.title for client in not_connected(places_of(invocation.engine.root)))
     connects = f" {clients} will be connected, and may call wfe's tools without asking." if clients else ""
     invocation.screen.talk(f"{what}You trust the configuration with your PIN.{connects}")
+    types = "Type" if pin_is_set(invocation.engine) else "Choose"
     invocation.screen.talk(
-        "Type your PIN to agree to all of this, or press Enter to be asked at each step. Ctrl-C ends it: nothing changes."
+        f"{types} your PIN to agree to all of this, or press Enter to be asked at each step. "
+        "Ctrl-C ends it: nothing changes."
     )
     try:
         return settle_pin(invocation.engine, None, enter="Enter: ask at each step"), listing.changes
