@@ -86,6 +86,22 @@ def test_what_a_session_that_is_over_refuses_is_done_with_that_of_a_new_tab(
     expect(shown.locator("main")).to_contain_text("Rejected by")
 
 
+def test_the_top_of_a_decision_says_that_the_session_is_over_and_not_that_the_server_is_lost(
+    scene: Scene, page: Page, visit: Visit
+) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    shown = visit(f"/inbox/{asked(scene, run)}")
+    shown.get_by_role("button", name="Send back").click()
+    scene.clock.advance(seconds=tokens.SESSION_S + tokens.LOOKS_S + 1)
+    scene.start(phase("build"), name="other")
+    expect(shown.locator("header.topbar .live")).to_have_text("session over")
+    other = shown.context.new_page()
+    other.goto(link(scene.engine, page.port))
+    is_live(other)
+    is_live(shown)
+
+
 @pytest.mark.usefixtures("stage")
 def test_a_tab_without_a_session_has_that_of_a_new_one_once_it_is_looked_at(
     scene: Scene, page: Page, visit: Visit

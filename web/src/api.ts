@@ -74,7 +74,8 @@ export async function ask<T>(given: string, content?: unknown, method = content 
 
 // -- the stream ------------------------------------------------------------------------------------------------------
 
-type LiveState = "connecting" | "live" | "lost";
+/** `over`: the server answers, and the session of this page is over. */
+type LiveState = "connecting" | "live" | "lost" | "over";
 type Heard = { event: ActivityView } | { item: ItemNews } | { written: WrittenText } | { tool: ToolUseChange } | { again: true } | { state: LiveState };
 
 const listeners = new Set<(heard: Heard) => void>();
@@ -130,12 +131,7 @@ export function follow(): void {
   const alone = async () => {
     leads = true;
     for (;;) {
-      try {
-        await read();
-      } catch {
-        /* said below */
-      }
-      tell({ state: "lost" });
+      tell({ state: await read().catch(() => "lost" as const) });
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   };
@@ -147,13 +143,15 @@ export function follow(): void {
   }, FIRST_MS);
 }
 
-async function read(): Promise<void> {
+/** Hear the stream until it ends; why it ended. */
+async function read(): Promise<"lost" | "over"> {
   const headers: Record<string, string> = { ...headersOf(), accept: "text/event-stream" };
   if (position !== null) headers["last-event-id"] = String(position);
   const found = await fetch("/api/v1/events", { headers });
   asksWhether(found.status);
-  if (!found.ok || !found.body) throw new Error(String(found.status));
-  for await (const each of messages(found.body)) message(each);
+  if (found.status === 401) return "over";
+  if (found.ok && found.body) for await (const each of messages(found.body)) message(each);
+  return "lost";
 }
 
 interface Message {
@@ -202,7 +200,7 @@ function message({ kind, id, data }: Message): void {
     const was = state;
     position = Number(id);
     tell({ state: "live" });
-    if (kind === "reset" || was === "lost" || early) tell({ again: true });
+    if (kind === "reset" || was === "lost" || was === "over" || early) tell({ again: true });
     early = false;
   } else if (kind === "event") tell({ event: JSON.parse(data) as ActivityView });
   else if (kind === "item") tell({ item: JSON.parse(data) as ItemNews });

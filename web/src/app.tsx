@@ -54,7 +54,7 @@ const OF: Record<string, string> = { ask: "inbox", artifact: "runs", compare: "r
 
 const WIDE = ["items", "runs", "templates", "board", "artifact", "compare", "form"];
 
-const LIVE: Record<string, string> = { live: "live", lost: "server lost, trying again", connecting: "connecting" };
+const LIVE: Record<string, string> = { live: "live", lost: "server lost, trying again", over: "session over", connecting: "connecting" };
 
 function page(route: Route, inbox: InboxView | null, error: Refused | null, news: NewsView | null, takesPin: boolean, reload: () => void): ReactNode {
   const [first, second] = route.parts;
