@@ -105,5 +105,16 @@ def test_what_waits_for_a_decision_is_listed_below_the_open_runs(cli: Terminal) 
     assert [each.partition("?")[0].strip() for each in shown[:5]] == [
         f'Approve draft of "Letter {number}"' for number in range(5)
     ]
-    assert shown[5] == "1 more decision in wfe-mcp ui"
+    assert shown[5] == "1 more decision in wfe-mcp inbox"
     assert f"Next: wfe-mcp approve {asked[0]} draft" in answer.err
+
+
+def test_open_runs_that_are_too_many_for_a_list_are_not_left_out_in_silence(cli: Terminal) -> None:
+    cli.save(template("sign", phase("draft", HUMAN)))
+    for number in range(21):
+        cli.start("sign", "--title", f"Letter {number}")
+
+    out = cli("status").out
+
+    assert out.count("Letter ") == 20
+    assert f"The 20 newest open runs of {cli.root.name}; wfe-mcp list shows the others" in out

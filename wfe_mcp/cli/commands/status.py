@@ -13,7 +13,10 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from wfe_mcp.views.moves.envelope import Envelope
+    from wfe_mcp.views.runs.models import RunList
 
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it the open runs of this project.")]
 Full = Annotated[bool, typer.Option("--full", help="With --json: every phase, not only the open ones.")]
@@ -52,20 +55,13 @@ def status(invocation: Invocation, run: Run = "", full: Full = False, new: New =
         answer = answer.showing(replace(shown, page=page))
 
     def render(screen: Screen) -> None:
-        from wfe_mcp.cli.terminal.render import decisions_table, render_status, runs_table
+        from wfe_mcp.cli.terminal.render import render_status
 
         record = invocation.record(answer.run)
         if record is not None:
             render_status(screen, answer, record, invocation.engine.clock())
         elif isinstance(answer.view, RunList) and answer.view.runs:
-            runs_table(screen, answer.view.runs, invocation.engine.clock())
-            decisions_table(screen, answer.view, invocation.engine.clock())
-            asked = {decision.run for decision in answer.view.decisions}
-            others = (run.run for run in answer.view.runs if run.waiting_on == "human" and run.run not in asked)
-            for warning in answer.view.warnings:
-                screen.line(screen.complete(warning), "yellow")
-            commands = (decision.command for decision in answer.view.decisions)
-            screen.next(*commands, *(f"wfe-mcp status {run}" for run in others))
+            _show_open(screen, answer, answer.view, invocation.engine.clock())
         else:
             warnings = answer.view.warnings if isinstance(answer.view, RunList) else ()
             _nothing_open(invocation, screen, answer, _lost(invocation, files) + warnings)
@@ -99,6 +95,22 @@ def _lost(invocation: Invocation, files: list[str]) -> tuple[str, ...]:
 
     lost = lost_runs(invocation.engine, files) if files else []
     return (f"{message_of_lost(lost)}. See: wfe-mcp doctor",) if lost else ()
+
+
+def _show_open(screen: Screen, answer: "Envelope", listed: "RunList", now: "datetime") -> None:
+    from wfe_mcp.cli.terminal.render import decisions_table, runs_table
+    from wfe_mcp.views.answers.run_status import SHOWN
+
+    runs_table(screen, listed.runs, now)
+    if len(listed.runs) >= SHOWN:
+        screen.line(answer.summary, "dim")
+    decisions_table(screen, listed, now)
+    asked = {decision.run for decision in listed.decisions}
+    others = (run.run for run in listed.runs if run.waiting_on == "human" and run.run not in asked)
+    for warning in listed.warnings:
+        screen.line(screen.complete(warning), "yellow")
+    commands = (decision.command for decision in listed.decisions)
+    screen.next(*commands, *(f"wfe-mcp status {run}" for run in others))
 
 
 def _nothing_open(invocation: Invocation, screen: Screen, answer: "Envelope", warnings: Sequence[str] = ()) -> None:

@@ -277,16 +277,16 @@ def board_table(screen: Screen, view: BoardView, now: datetime) -> None:
 
 
 def decisions_table(screen: Screen, listed: models.RunList, now: datetime) -> None:
-    """What waits for the user's decision, one a row, oldest first; what is unusual as far as the record tells."""
+    """What waits for the user's decision, one a row, oldest first; what is unusual as far as the record tells: more shows once it is opened."""
     screen.table(
-        ("asked of you", "since", "unusual"),
+        ("asked of you", "since", "unusual so far"),
         [
             (decision.question, screen.time(decision.asked_at, now), weights(decision.unusual) or "-")
             for decision in listed.decisions
         ],
     )
     if listed.more_decisions:
-        screen.line(f"{plural(listed.more_decisions, 'more decision')} in wfe-mcp ui", "dim")
+        screen.line(f"{plural(listed.more_decisions, 'more decision')} in wfe-mcp inbox", "dim")
 
 
 def weights(unusual: Sequence[Unusual]) -> str:
