@@ -48,6 +48,26 @@ def test_a_decision_whose_answer_is_lost_is_not_said_to_be_none(scene: Scene, vi
     expect(shown.get_by_label("Comment")).to_have_value("well done")
 
 
+def test_what_was_typed_in_one_tab_is_there_after_another_one_has_decided(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    address = f"/inbox/{asked(scene, run)}"
+    shown = visit(address)
+    shown.get_by_role("button", name="Send back").click()
+    shown.get_by_label("What should be different?").fill("Say who reads it")
+    other = shown.context.new_page()
+    other.goto(shown.url)
+    other.get_by_role("button", name="Approve").click()
+    other.get_by_label("Comment").fill("well done")
+    other.get_by_label("PIN").fill(PIN)
+    other.get_by_role("button", name="Sign approval").click()
+    typed = "What you typed here"
+    expect(other.locator("main")).to_contain_text("Approved by")
+    expect(other.get_by_role("heading", name=typed)).to_be_hidden()
+    expect(shown.locator("main")).to_contain_text("Approved by")
+    expect(shown.get_by_role("region", name=typed)).to_contain_text("Say who reads it")
+
+
 @pytest.mark.parametrize("why", ["lost", "conflict"])
 def test_the_reason_for_a_new_status_is_there_again_where_it_was_not_taken(
     scene: Scene, visit: Visit, why: str

@@ -9,7 +9,7 @@ import { subject, useDraft } from "./draft";
 import { refocus, useKeys } from "./keys";
 import { comments, Gone, LineComments, place, type Drafts } from "./line_comments";
 import { useCommands } from "./palette";
-import { NotThere, Waiting } from "./parts";
+import { NotThere, Section, Waiting } from "./parts";
 import { Position } from "./position";
 import { Present } from "./present";
 import { go, to } from "./route";
@@ -102,9 +102,24 @@ function follow(event: MouseEvent, ways: Record<string, () => void>, show?: () =
 function Closed({ data, html }: { data: DecisionData; html: string }) {
   const root = useRef<HTMLDivElement>(null);
   useEffect(() => refocus(), [html]);
+  const [comment] = useDraft(`${subject(data.request)} comment`, "");
+  const [feedback] = useDraft(`${subject(data.request)} feedback`, "");
+  const [drafts] = useDraft<Drafts>(`${subject(data.request)} comments`, {});
+  const typed = [comment, feedback, ...Object.entries(drafts).map(([name, text]) => `${place(name)}: ${text}`)].filter((text) => text.trim() && !data.answer?.comment?.includes(text));
   return (
     <>
       <Mounted root={root} html={html} clicked={(event) => follow(event, {})} />
+      {typed.length > 0 && !data.newer && (
+        <Section aria-label="What you typed here" title="What you typed here" about="it is in no decision">
+          <ul className="panel lines">
+            {typed.map((text) => (
+              <li key={text} className="words">
+                {text}
+              </li>
+            ))}
+          </ul>
+        </Section>
+      )}
       <p className="row wrap">
         <a className="btn" href="#/inbox">
           Back to the Inbox
