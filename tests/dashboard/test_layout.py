@@ -173,6 +173,32 @@ def test_a_printed_decision_has_nothing_over_its_text(scene: Scene, visit: Visit
     expect(shown.get_by_role("button", name="Approve")).to_be_hidden()
 
 
+def test_a_decision_at_400_percent_is_read_in_the_whole_window(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    shown = visit(f"/inbox/{asked(scene, run)}", 320)
+    shown.set_viewport_size({"width": 320, "height": 225})
+    expect(shown.get_by_role("button", name="Approve")).to_be_visible()
+    shown.evaluate("() => window.scrollTo(0, 600)")
+    covers = "() => Boolean(document.elementFromPoint(160, 215).closest('.decide, .outline'))"
+    assert not shown.evaluate(covers)
+    shown.keyboard.press("a")
+    expect(shown.get_by_label("PIN")).to_be_in_viewport()
+
+
+def test_what_is_folded_on_the_screen_is_on_paper(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan"), phase("build", approval()))
+    scene.do(run, "plan", {"title": "Keep the empty columns", "body": "why and how"})
+    scene.do(run, "build")
+    shown = visit(f"/inbox/{asked(scene, run, 'build')}", 1280)
+    earlier = shown.locator("section", has_text="Earlier artifacts").get_by_text("Keep the empty columns")
+    expect(shown.get_by_text("plan_note of plan")).to_be_visible()
+    expect(earlier).to_be_hidden()
+    shown.emulate_media(media="print")
+    expect(earlier).to_be_visible()
+    expect(shown.locator(".more-pages .panel")).to_be_hidden()
+
+
 def test_a_run_is_printed_dark_on_white_and_whole(scene: Scene, visit: Visit) -> None:
     scene.check("table", "print('line\\n' * 60); raise SystemExit(1)")
     run = scene.start(phase("plan", command("table"), on_fail=[{"do": "block"}]))
