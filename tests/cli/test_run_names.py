@@ -14,6 +14,9 @@ def test_a_run_of_another_project_is_named_with_its_folder_and_found_there(
     other = cli.root.parent / "other"
     (other / ".wfe").mkdir(parents=True)
     monkeypatch.chdir(other)
+    assert cli("start", "plan_generate_review", "-i", "goal=x", "-i", "folder=src").code == 0, (
+        "with an open run of its own"
+    )
 
     for words in (("show", run), ("approve", run, "draft"), ("cancel", run)):
         answer = cli(*words)

@@ -326,8 +326,8 @@ class Invocation:
         self.screen.next(*(() if is_open else steps))
 
     def _open_runs(self, refused: Refused) -> list[str]:
-        """The newest open runs, where an unknown one was named."""
-        if refused.code != "unknown_run" or self._engine is None:
+        """The newest open runs, where one was named that never was: of another project's, or a pruned one, the hint says more."""
+        if refused.code != "unknown_run" or refused.data or self._engine is None:
             return []
         from wfe_mcp.core.model import RunStatus
 

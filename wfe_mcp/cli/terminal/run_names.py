@@ -28,6 +28,7 @@ def find_run(tx: "Tx", engine: "Engine", run: str) -> "RunRecord":
             "unknown_run",
             f"Run {there.record.id} is of another project: it works in {folder}",
             f"Change to that folder, or add: --project {folder}",
+            data={"folder": there.record.worktree},
         ) from None
 
 
