@@ -13,6 +13,7 @@ from tests.engine.scene import AGENT, Scene, approval, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
 from wfe_mcp.engine.runs.control import control
+from wfe_mcp.store.records.jobs import NewJob
 from wfe_mcp.views.answers import tool_answers as answers
 
 Visit = Callable[..., Tab_]
@@ -134,6 +135,15 @@ def test_every_run_is_reached_from_the_list_and_each_view_says_that_it_shows_the
     expect(shown.locator("main header")).to_contain_text("the newest 200 runs")
     to(shown, oldest.removeprefix("#").replace("/runs/", "/compare/"))
     expect(shown.get_by_label("One run")).to_have_value(oldest.removeprefix("#/runs/"))
+
+
+def test_the_queue_says_that_it_shows_the_newest_jobs(scene: Scene, visit: Visit) -> None:
+    with scene.store.tx() as tx:
+        for _ in range(200):
+            tx.jobs.enqueue(NewJob("opinion", f"llm:{scene.engine.project_id}", {"about": "plan"}))
+    shown = visit("/queue")
+    expect(shown.locator("main tbody tr")).to_have_count(200)
+    expect(shown.locator("main header")).to_contain_text("the newest 200 jobs")
 
 
 def test_a_tab_that_is_opened_beside_another_says_that_it_is_live(scene: Scene, page: Page, visit: Visit) -> None:

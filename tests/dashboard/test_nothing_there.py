@@ -1,5 +1,7 @@
 """Addresses of what is not there, a session that is over, a request that did not arrive: the page says so, and what to do next."""
 
+from urllib.parse import unquote
+
 import pytest
 from playwright.sync_api import expect
 
@@ -35,6 +37,11 @@ def test_an_address_of_what_is_not_there_names_it_and_leads_to_the_list(stage: S
         expect(shown.locator("h1")).to_have_text(heading)
         expect(shown.locator("main a")).to_have_attribute("href", leads_to)
         expect(shown.locator("main")).not_to_contain_text("GET")
+
+    for address in ("runs/..", "runs/%2e%2e", "projects/%2E%2e", "inbox/..", "runs/%2F", f"runs/{stage.done}/list/.."):
+        to(shown, f"/{address}")
+        expect(shown.locator("h1")).to_have_text(f"There is no page {unquote(address)}")
+        expect(shown.locator("main a")).to_have_attribute("href", "#/inbox")
 
     to(shown, f"/ask/{stage.working}/review")
     expect(shown.get_by_role("alert")).to_have_text("You cannot approve 'review' while it is pending.")

@@ -54,11 +54,14 @@ const OF: Record<string, string> = { ask: "inbox", artifact: "runs", compare: "r
 
 const WIDE = ["items", "runs", "templates", "board", "artifact", "compare", "form"];
 
+/** Parts that name nothing: a browser takes them for another address, such as that of a list for that of a run. */
+const NOTHING = /^\.{1,2}$|\//;
+
 const LIVE: Record<string, string> = { live: "live", lost: "server lost, trying again", over: "session over", connecting: "connecting" };
 
 function page(route: Route, inbox: InboxView | null, error: Refused | null, news: NewsView | null, takesPin: boolean, reload: () => void): ReactNode {
   const [first, second] = route.parts;
-  switch (route.page) {
+  switch (route.parts.some((part) => NOTHING.test(part)) ? "" : route.page) {
     case "inbox":
       return first ? <Decision key={first} request={first} at={second ?? ""} inbox={inbox} takesPin={takesPin} /> : <Inbox data={inbox} error={error} news={news} />;
     case "runs":
@@ -101,7 +104,7 @@ function page(route: Route, inbox: InboxView | null, error: Refused | null, news
     default:
       return (
         <>
-          <h1>There is no page {route.page}</h1>
+          <h1>There is no page {[route.page, ...route.parts].join("/")}</h1>
           <p>
             <a href="#/inbox">Go to the Inbox</a>
           </p>

@@ -6,14 +6,16 @@ import { Cli, Empty, PageHead, Problem, Records, Soon, State, Waiting } from "./
 import { to } from "./route";
 import { age, capital, span } from "./words";
 
+const MOST = 200;
+
 export function Queue() {
   const at = useProject({ one: true });
-  const { data, error, reload } = useAsk<QueueState>(`/queue${query({ limit: 200, project: at.id })}`, at.concerns);
+  const { data, error, reload } = useAsk<QueueState>(`/queue${query({ limit: MOST, project: at.id })}`, at.concerns);
   const [act, busy, refused] = useAct(reload);
   useLooks(true, reload);
   return (
     <>
-      <PageHead title="Queue" about="what the server works on">
+      <PageHead title="Queue" about={`what the server works on${data && data.jobs.length >= MOST ? `; the newest ${MOST} jobs` : ""}`}>
         <span className="end row wrap">
           <a href={to("webhooks")}>Webhooks</a>
           <ProjectChoice at={at} one />

@@ -138,6 +138,13 @@ def test_all_work_of_the_project_is_cancelled_at_once(cli: Terminal, engine: Eng
     assert cli.json("jobs", "list", "--status", "queued,running").data["jobs"] == []
 
 
+def test_a_list_that_leaves_jobs_out_says_so(cli: Terminal, engine: Engine) -> None:
+    for _ in range(3):
+        enqueue(engine)
+    assert "The newest 2 jobs; --limit N shows more." in cli("jobs", "list", "--limit", "2").out
+    assert "--limit" not in cli("jobs", "list").out
+
+
 @pytest.mark.requirement("S4-27")
 def test_waiting_for_a_job_shows_how_it_ended(cli: Terminal, engine: Engine) -> None:
     jobs = {enqueue(engine) for _ in range(3)}

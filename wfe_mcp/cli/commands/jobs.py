@@ -53,6 +53,8 @@ def list_all(
         )
         if not rows:
             screen.line("No jobs.")
+        if len(rows) == limit:
+            screen.line(f"The newest {plural(limit, 'job')}; --limit N shows more.", "dim")
         screen.table(
             ("queue", "waiting", "running", "average wait", "average run"),
             [
