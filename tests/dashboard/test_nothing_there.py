@@ -13,6 +13,7 @@ from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.access import tokens
 from wfe_mcp.engine.approvals.decision_page import link
+from wfe_mcp.engine.maintenance.pruning import prunable, prune
 
 __all__ = ["visit"]
 
@@ -45,6 +46,17 @@ def test_an_address_of_what_is_not_there_names_it_and_leads_to_the_list(stage: S
 
     to(shown, f"/ask/{stage.working}/review")
     expect(shown.get_by_role("alert")).to_have_text("You cannot approve 'review' while it is pending.")
+
+
+def test_a_link_to_a_pruned_run_says_who_removed_it(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan"))
+    scene.do(run, "plan")
+    prune(scene.engine, prunable(scene.engine, [run]).runs, scene.human)
+    shown = visit()
+    for address in (f"/runs/{run}", f"/artifact/{run}/plan"):
+        to(shown, address)
+        expect(shown.locator("h1")).to_contain_text(f"Run '{run}' was removed by wfe-mcp prune")
+        expect(shown.locator("main a")).to_have_attribute("href", "#/runs")
 
 
 def test_a_run_of_a_project_whose_folder_is_gone_names_it_and_leads_to_where_it_is_moved(

@@ -208,9 +208,9 @@ class Access:
         return self._engine.store
 
     def project_of(self, run: str) -> str:
-        """The id of the project of a run; empty where there is none."""
+        """The id of the project of a run, also of one that was pruned; empty where there is none."""
         with self.store.read() as tx:
-            return tx.runs.projects([RunId(run)]).get(RunId(run), "")
+            return tx.runs.projects([RunId(run)]).get(RunId(run), "") or tx.retention.project_of_pruned(run)
 
     def too_little(self, login: Login, project: str, needs: Scope) -> Refused:
         """That the role of ``login`` in ``project`` does not include ``needs``, and who can do it; empty: in any project."""

@@ -203,6 +203,11 @@ class RetentionRepository(Repository):
         query = _PRUNED.where(PRUNED_RUN.c.project_id == project_id)
         return self._all(PrunedRun, query)
 
+    def project_of_pruned(self, run: str) -> str:
+        """The project that a removed run was of; empty where none has this id."""
+        query = sa.select(PRUNED_RUN.c.project_id).where(PRUNED_RUN.c.run_id == run)
+        return str(self._connection.execute(query).scalar() or "")
+
     def documents(self, run: RunRecord) -> set[str]:
         """The documents that a run names, in columns or in JSON texts."""
         names = {
