@@ -135,3 +135,13 @@ def test_the_choice_of_a_project_fits_a_phone(runs: tuple[str, str], visit: Visi
     shown = visit(address)
     expect(shown.get_by_label("Project")).to_be_visible()
     assert shown.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_completed_run_is_called_so_in_the_search_too(scene: Scene, visit: Visit) -> None:
+    """A phase passes its gates; a run is completed, as the list of runs and the terminal say."""
+    done = scene.start(phase("plan"), name="done", title="Done")
+    scene.do(done, "plan")
+    shown = visit("/runs")
+    shown.keyboard.press("Control+k")
+    shown.get_by_role("combobox").fill(done)
+    expect(shown.get_by_role("option").first).to_contain_text("completed")

@@ -181,7 +181,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
                       <ul className="stack">
                         {data.run_lines.map((line) => (
                           <li key={line.run}>
-                            <a href={to("runs", line.run)}>{line.title}</a> <State state={line.state} />{" "}
+                            <a href={to("runs", line.run)}>{line.title}</a> <State state={line.state} run />{" "}
                             <span className="muted small" title={line.at}>
                               {line.template}, {age(line.at)} ago
                             </span>

@@ -7,7 +7,7 @@ import { Ask } from "./parts";
 import { go, to } from "./route";
 import { atServer } from "./session";
 import { place } from "./search";
-import { age, folder, progress, stateWord } from "./words";
+import { age, folder, progress, runWord } from "./words";
 
 export interface Command {
   name: string;
@@ -59,7 +59,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
           name: run.title,
           does: opens(run.run),
           cli: run.run,
-          about: [shown.many ? shown.names.get(run.project ?? "") : "", progress(run), stateWord(run.state), age(run.updated_at)].filter(Boolean).join(", "),
+          about: [shown.many ? shown.names.get(run.project ?? "") : "", progress(run), runWord(run.state), age(run.updated_at)].filter(Boolean).join(", "),
         }))
       : [];
     const known = new Set((runs ?? []).map((run) => run.run));
