@@ -109,10 +109,16 @@ def refuse_unfinished(root: Path) -> None:
     """Refuse to move HEAD or the index while the user merges or rebases here: it would end that. Raises DeliveryFault ``conflict``."""
     if what := operation_in_progress(root):
         raise DeliveryFault(
-            f"A {what} is not finished in this folder, and its files would be committed as they are. Finish it, or end it with "
+            f"A {what} is not finished in this folder, and this would end it as it is. Finish it, or end it with "
             f"git {what} --abort; then {RETRY}.",
             "conflict",
         )
+
+
+def can_attach(root: Path, branch: str) -> bool:
+    """Whether HEAD can be on ``branch``: it is there, has the files of HEAD, and no other folder has it checked out."""
+    now, there = head(root), commit_of(root, ref_of(branch))
+    return bool(there) and held_by(root, branch) is None and (now is None or has_same_files(root, now, there))
 
 
 def attach(root: Path, branch: str) -> None:

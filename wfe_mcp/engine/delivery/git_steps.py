@@ -93,7 +93,10 @@ def seen_branch(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any]
 
 
 def refuse_other_commits(operations: Sequence[Operation], place: DeliveryPlace, operation: Operation) -> None:
-    """Refuse to undo a branch, or a commit on it, that is at a commit which none of ``operations`` made. Raises DeliveryFault ``conflict``."""
+    """Refuse to undo a branch, or a commit on it, that is at a commit which none of ``operations`` made, or while the user merges or
+    rebases here. Raises DeliveryFault ``conflict``.
+    """
+    refs.refuse_unfinished(place.root)
     name = str(operation.target["branch"])
     there = refs.commit_of(place.root, refs.ref_of(name))
     if there not in {refs.NONE, *_known_commits(operations, name)}:
@@ -114,14 +117,14 @@ def _others_commits(branch: str) -> DeliveryFault:
 
 
 def undo_branch(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] | None:
-    """HEAD is where it was, and the branch is gone if no commit is on it."""
+    """HEAD is where it was, on no branch where it cannot be on that of before, and the branch is gone if no commit is on it."""
     done, before, root = operation.done or {}, operation.before, place.root
     ref = refs.ref_of(str(done["branch"]))
     there = refs.commit_of(root, ref)
     if there and there != before["start"]:
         raise _others_commits(str(done["branch"]))
     if current_branch(root) == done["branch"]:
-        if before["branch"]:
+        if before["branch"] and refs.can_attach(root, str(before["branch"])):
             refs.attach(root, str(before["branch"]))
         else:
             refs.detach(root, str(before["commit"]))

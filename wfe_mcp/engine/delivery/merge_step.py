@@ -351,10 +351,9 @@ def _leave(place: DeliveryPlace, name: str, sha: str) -> None:
     merged commit and no branch.
     """
     root, base = place.root, place.settings.base
-    here = refs.commit_of(root, refs.ref_of(base))
     own = made_branch([step for step in place.operations if step.target.get("branch") == name])
     was_detached = own is not None and not own.before["branch"]
-    if here and not was_detached and refs.held_by(root, base) is None and refs.has_same_files(root, sha, here):
+    if not was_detached and refs.can_attach(root, base):
         refs.attach(root, base)
         return
     merged = [
