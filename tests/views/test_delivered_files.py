@@ -179,7 +179,10 @@ def test_an_encrypted_file_that_the_run_changed_refuses_the_commit(scene: Scene,
     before = scene.git("rev-parse", "main")
     approve(scene, run, "build")
     scene.work()
-    assert f"because of a filter or an encoding (.gitattributes, LFS): '{name}'" in results(scene, run)["commit"]
+    assert (
+        f"because of a filter, an encoding or an expanded $Id$ (.gitattributes, LFS): '{name}'"
+        in results(scene, run)["commit"]
+    )
     assert scene.git("rev-parse", "main") == before
 
 

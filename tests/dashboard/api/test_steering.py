@@ -116,16 +116,20 @@ def test_a_whole_delivery_is_undone_with_the_pin_and_after_its_merge_by_a_run_th
     pushed = approved(scene, BRANCH, COMMIT, PUSH)
     scene.work()
     undo, fill = "/runs/{run}/undo_delivery", {"run": pushed}
+    foreseen = connect("read", "reader").get(undo, fill).body["summary"]
+    assert foreseen.startswith("An undo of the delivery would reverse 3 operations: git.push ")
     assert connect("manage").post(undo, fill, pin=PIN).code == "forbidden"
     assert person.post(undo, fill).code == "needs_human"
+    assert not any(operation.undone for operation in operations(scene, pushed))
     assert person.post(undo, fill, pin=PIN).status == 200
     assert all(operation.undone for operation in operations(scene, pushed))
+    assert person.get(undo, fill).code == "illegal_transition"
 
     merged = approved(scene, BRANCH, COMMIT, PUSH, MERGE)
     scene.work()
     opened = person.post(undo, {"run": merged}, pin=PIN)
-    assert (opened.status, opened.body["run"] == merged) == (200, False)
-    assert f"is on main: run {opened.body['run']} reverts it" in opened.body["summary"]
+    assert (opened.status, opened.body["run"] == merged) == (200, False), opened.body["summary"]
+    assert f"was merged into main: run {opened.body['run']} reverts it" in opened.body["summary"]
 
 
 def test_the_checkpoints_say_what_there_is_to_undo_and_to_redo(scene: Scene, person: Program, run: str) -> None:

@@ -260,7 +260,10 @@ def test_undo_refuses_once_another_has_merged_the_pull_request(scene: Scene) -> 
         run = proposed(scene, OPEN)
         merged = forge.merge(forge.pulls[0], "squash", "by a person")
         no = refused(undo_delivery, scene.engine, HUMAN, run)
-        assert no.message == f"{merged[:12]} is on 'main', and others may build on it: a run of its own reverts it."
+        assert (
+            no.message
+            == f"{merged[:12]} was merged into 'main', and others may build on it: a run of its own reverts it."
+        )
         assert forge.tip(forge.pulls[0].branch), "nothing was undone"
 
 

@@ -194,9 +194,7 @@ def test_where_the_base_here_and_on_the_remote_have_both_moved_it_says_how_to_co
     scene.git("commit", "-q", "-m", "Mine")
     no = refused(reverted, scene, run)
     assert no.code == "conflict"
-    assert no.message.endswith(
-        "have both gone on. Bring them together on 'main': git pull --no-rebase origin main; push it; then try again."
-    )
+    assert "Bring them together on 'main': git pull --no-rebase origin main; push it." in no.message
     assert no.hint == f"When that is done: wfe-mcp undo {run} --delivery"
     scene.git("pull", "-q", "--no-rebase", "origin", "main")
     scene.git("push", "-q", "origin", "main")
@@ -220,7 +218,10 @@ def test_what_a_person_merged_at_the_forge_is_reverted_as_the_preview_says(scene
         commit = forge.merge(forge.pulls[0], "squash", "by a person")
         before = operations(scene, run)
         view = rollback.undo_delivery(scene.engine, HUMAN, run, dry_run=True)
-        assert view.summary == f"{commit[:12]} is on main: an undo of the delivery would open a run that reverts it"
+        assert (
+            view.summary
+            == f"{commit[:12]} was merged into main: an undo of the delivery would open a run that reverts it"
+        )
         assert operations(scene, run) == before, "it only looked"
         rollback.undo_delivery(scene.engine, HUMAN, run)
         assert [(one.kind, one.commit) for one in operations(scene, run)[-2:]] == [
@@ -286,7 +287,7 @@ def test_where_nothing_of_the_change_is_on_the_base_any_more_no_run_begins(scene
     scene.git("push", "-q", "origin", "main")
     no = refused(reverted, scene, run)
     assert foreseen(scene, run) == (no.code, no.message)
-    assert (no.code, no.message) == ("illegal_transition", f"Nothing of what run {run} merged is on 'main' any more.")
+    assert (no.code, no.message) == ("illegal_transition", f"Nothing of what run {run} merged is on 'main'.")
     assert [one.kind for one in operations(scene, run) if one.kind == REVERTED] == []
 
 
@@ -300,7 +301,7 @@ def test_only_a_person_opens_it_and_a_preview_changes_nothing(scene: Scene) -> N
         f"Ask the user to run in a terminal of their own: wfe-mcp undo {run} --delivery",
     )
     told = rollback.undo_delivery(scene.engine, AGENT, run, dry_run=True)
-    assert "is on main: an undo of the delivery would open a run that reverts it" in told.summary
+    assert "was merged into main: an undo of the delivery would open a run that reverts it" in told.summary
     assert operations(scene, run) == before
 
 

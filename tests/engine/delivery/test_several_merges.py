@@ -52,7 +52,7 @@ def test_all_merges_of_a_run_go_out_of_the_base_at_once(scene: Scene) -> None:
     assert [one.kind for one in operations(scene, run)].count("git.merge") == 2
     newer(scene, remote)
     view = rollback.undo_delivery(scene.engine, HUMAN, run, dry_run=True)
-    assert view.summary.startswith("2 merges are on main, the last is ")
+    assert view.summary.startswith("2 changes were merged into main, the last is ")
     played(scene, reverted(scene, run))
     main = scene.git("ls-remote", str(remote), "main").split()[0]
     assert scene.git("show", f"{main}:app.py") == "VALUE = 1\n"

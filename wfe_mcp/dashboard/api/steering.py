@@ -108,9 +108,18 @@ def undo(caller: Works, run: str, body: StepBack) -> JSONResponse:
     return answer_reply(caller, caller.at_work(run), history.undo, run, moves=True, **body.model_dump())
 
 
+@router.get("/runs/{run}/undo_delivery", response_model=answer_of(RunView))
+def preview_undo_delivery(caller: Reads, run: str) -> JSONResponse:
+    """What an undo of a delivery would do now: the operations that it would reverse, or after a merge the run that reverts it.
+
+    Nothing is changed.
+    """
+    return answer_reply(caller, caller.engine_of(run), history.undo_delivery, run, dry_run=True)
+
+
 @router.post("/runs/{run}/undo_delivery", response_model=answer_of(RunView))
 def undo_delivery(caller: Works, run: str, body: Signed) -> JSONResponse:
-    """Undo what the steps of a run delivered, before its merge, with the PIN."""
+    """Undo what the steps of a run delivered, with the PIN: before its merge; after it by a run that reverts it."""
     caller.refuse_program()
     return answer_reply(caller, caller.at_work(run), history.undo_delivery, run, **body.model_dump())
 

@@ -160,9 +160,9 @@ def _stored_files(
             odd.add(path)
     if odd:
         raise DeliveryFault(
-            f"Git would not store these files as they were approved, because of a filter or an encoding (.gitattributes, LFS): "
-            f"{list_paths(sorted(odd))}. Write them as git stores them (git add --renormalize shows it), or commit them yourself; then "
-            "retry the phase.",
+            f"Git would not store these files as they were approved, because of a filter, an encoding or an expanded $Id$ (.gitattributes, LFS): "
+            f"{list_paths(sorted(odd))}. Write them as git stores them (git add --renormalize shows it) and retry the phase that was "
+            "approved; or commit them yourself, then retry this phase.",
             "unfaithful",
         )
     others = new.keys() - plain

@@ -167,9 +167,12 @@ def push(remote: Remote, refs: Mapping[str, str], expected: str | None = None) -
         )
     if git_word.startswith("[remote rejected]"):
         output = _said_there(remote, done.stderr)
+        change = "Have the rule of the branch changed"
+        if expected is None:  # else it removes, or sets back, what was pushed before
+            change = "Deliver through a pull request ([delivery] mode), or have the rule of the branch changed"
         raise DeliveryFault(
-            f"Nothing was pushed: {remote.name} ({remote.shown}) does not take '{branch}': {git_word}. {output}Deliver through a pull "
-            f"request ([delivery] mode), or have the rule of the branch changed, then {RETRY}.",
+            f"Nothing was pushed: {remote.name} ({remote.shown}) does not take '{branch}': {git_word}. "
+            f"{output}{change}, then {RETRY}.",
             "protected" if _PROTECTED.search(git_word + output) else "conflict",
         )
     raise _fault(remote, "cannot be pushed to", done.stderr)

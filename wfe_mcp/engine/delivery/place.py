@@ -88,7 +88,11 @@ class DeliveryPlace(NamedTuple):
 
 
 class NotDelivered(Exception):
-    """A run, or a step of it, is not delivered here; the text says why."""
+    """A run, or a step of it, is not delivered here; the text says why. ``remedy``: what to do for it to be."""
+
+    def __init__(self, why: str, remedy: str = "Set [delivery] mode.") -> None:
+        super().__init__(why)
+        self.remedy = remedy
 
 
 def place_of(engine: Engine, run: RunRecord, mode: str = "", part: str = "") -> DeliveryPlace:
@@ -96,9 +100,15 @@ def place_of(engine: Engine, run: RunRecord, mode: str = "", part: str = "") -> 
 
     Raises NotDelivered, DeliveryFault.
     """
-    root, settings = Path(run.worktree), engine.settings().settings.delivery
+    root, loaded = Path(run.worktree), engine.settings()
+    settings = loaded.settings.delivery
     if repository(root) is None:
         raise NotDelivered("no git")
+    if settings.mode == "none" and loaded.untrusted:
+        raise NotDelivered(
+            "no person has trusted the project's configuration since it was changed",
+            "Ask the user to look at it and run: wfe-mcp trust",
+        )
     if settings.mode == "none" or mode not in {"", settings.mode}:
         raise NotDelivered(f"[delivery] mode is {settings.mode}")
     if head(root) is None:
@@ -184,7 +194,7 @@ def newest_base(place: DeliveryPlace, base: str, there: str | None = None) -> st
     there = fetch(remote, base) if remote is not None else there
     if not here and not there:
         raise DeliveryFault(
-            f"There is no branch '{base}'. Name the base in [delivery] base or in the step's parameter 'base'; then retry.",
+            f"There is no branch '{base}'. Name the base in [delivery] base or in the step's parameter 'base'; then {RETRY}.",
             "no_branch",
         )
     if not there or (here and is_ancestor(place.root, there, here)):
@@ -192,8 +202,10 @@ def newest_base(place: DeliveryPlace, base: str, there: str | None = None) -> st
     if not here or is_ancestor(place.root, here, there):
         return there
     raise DeliveryFault(
-        f"'{base}' here ({here[:12]}) and on {place.settings.remote} ({there[:12]}) have both gone on. Bring them together on "
-        f"'{base}': git pull --no-rebase {place.settings.remote} {base}; push it; then try again.",
+        f"'{base}' here ({here[:12]}) and on {place.settings.remote} ({there[:12]}) have both gone on. See what each "
+        f"has alone: git log --left-right {base}...{place.settings.remote}/{base}. Bring them together on '{base}': git pull --no-rebase "
+        f"{place.settings.remote} {base}; push it. Or, where that of here was taken out there on purpose, drop it on '{base}': "
+        f"git reset --keep {place.settings.remote}/{base}. Then try again.",
         "conflict",
     )
 

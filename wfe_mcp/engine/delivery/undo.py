@@ -48,7 +48,7 @@ def undoable(engine: Engine, run: str) -> list[Operation]:
     if merges := merges_left(engine, operations):
         raise Refused(
             "conflict",
-            f"{merges[-1].commit[:12]} is on '{merges[-1].target['base']}', and others may build on it: a run of its own reverts it.",
+            f"{merges[-1].commit[:12]} was merged into '{merges[-1].target['base']}', and others may build on it: a run of its own reverts it.",
             f"Open that run: wfe-mcp undo {run} --delivery",
             run=run,
         )

@@ -248,7 +248,7 @@ def clean_up(engine: Engine, by: By, *, do: bool = False, on_remote: bool = Fals
                 left.append(Left(loaded.record.id, "run", loaded.record.id, str(fault)))
     except NotDelivered as reason:
         what = f"Nothing is delivered here: {reason}."
-        raise Refused("unavailable", what, "Set [delivery] mode, or: wfe-mcp worktree list") from None
+        raise Refused("unavailable", what, f"{reason.remedy} Work trees: wfe-mcp worktree list") from None
     return left
 
 

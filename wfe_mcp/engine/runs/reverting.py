@@ -62,6 +62,15 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
         record(engine, run, OperationIntended(key=key, kind=REVERTED, target=target, before={"folder": folder}), by)
     if folder:
         engine = beside(make_worktree(engine, folder, planned.base, detached=True).tree.path)
+        try:  # a run there has only the phases that the configuration there, which may be the base's, lets it have
+            place_of(engine, place.run)
+        except NotDelivered as reason:
+            raise Refused(
+                "unavailable",
+                f"Nothing is delivered in {engine.root}, whose configuration is that of '{place.settings.base}': {reason}.",
+                f"Make its .wfe/config.toml that of {place.root}, and run there: wfe-mcp trust; then: wfe-mcp undo {run} --delivery",
+                run=run,
+            ) from None
     loaded = start_run(
         engine,
         by,
@@ -97,15 +106,15 @@ def planned_revert(engine: Engine, run: str, operations: list[Operation]) -> Loa
         tree = merges.revert_tree(engine.root, base, changes_out)
         folder = _folder(place, base, number) if is_new else str(before[-1].before["folder"])
     except NotDelivered as reason:
-        raise Refused("unavailable", f"Nothing is delivered here: {reason}.", "Set [delivery] mode.", run=run) from None
+        raise Refused("unavailable", f"Nothing is delivered here: {reason}.", reason.remedy, run=run) from None
     except DeliveryFault as fault:
         hint = f"When that is done: wfe-mcp undo {record_of.id} --delivery"
         raise Refused("conflict", in_undo(fault, record_of.id), hint, run=record_of.id) from None
     if is_new and tree == tree_of(engine.root, base):
         raise Refused(
             "illegal_transition",
-            f"Nothing of what run {record_of.id} merged is on '{place.settings.base}' any more.",
-            f"What it did: wfe-mcp show {record_of.id}",
+            f"Nothing of what run {record_of.id} merged is on '{place.settings.base}'.",
+            "Its branches, where they were merged: wfe-mcp git cleanup",
             run=record_of.id,
         )
     return PlannedRevert(place, f"{REVERTED}:{record_of.id}#{number}", base, folder, changes_out[0][1], is_new)

@@ -71,9 +71,12 @@ def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) ->
     operations = looked_for(engine, run, by if by.is_human and not dry_run else None)
     merges, merge = merges_left(engine, operations), merge_in(operations)
     if merge is not None and (merges or not to_reverse(operations)):
-        where, them = f"{merge.commit[:12]} is on {merge.target['base']}", "it"
+        where, them = f"{merge.commit[:12]} was merged into {merge.target['base']}", "it"
         if len(merges) > 1:
-            where, them = f"{len(merges)} merges are on {merge.target['base']}, the last is {merge.commit[:12]}", "them"
+            where, them = (
+                f"{len(merges)} changes were merged into {merge.target['base']}, the last is {merge.commit[:12]}",
+                "them",
+            )
         if dry_run:
             planned, run_overview = planned_revert(engine, run, operations), overview_of(engine, run)
             what = (
