@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.delivery.delivery_scene import BRANCH, CLEAN, COMMIT, PUSH, approve, delivered, operations
+from tests.engine.delivery.delivery_scene import BRANCH, CLEAN, COMMIT, PUSH, approve, delivered, operations, results
 from tests.engine.delivery.forge_scene import MERGE_IT, OPEN, UP_TO_PUSH, at_forge
 from tests.engine.delivery.test_git_steps import newer
 from tests.engine.delivery.test_reverting import STEPS, merged, played, reverted
@@ -124,3 +124,16 @@ def test_a_change_that_came_back_by_the_undo_of_its_revert_is_reverted_again(sce
     assert scene.git("rev-parse", "main^{tree}") == without
     assert refused(reverted, scene, run).code == "illegal_transition"
     assert [one.kind for one in operations(scene, run)].count(REVERTED) == 2
+
+
+def test_the_branch_of_the_next_milestone_asks_for_no_judgement_of_what_was_merged(scene: Scene) -> None:
+    remote = delivered(scene, MERGES)
+    run = scene.start(phase("one", approval()), steps(*STEPS, name="first"), phase("two"), steps(BRANCH, name="ship"))
+    worked(scene, run, "one", app="VALUE = 2\n")
+    newer(scene, remote)
+    scene.write("note.txt", "a note\n")
+    scene.begin(run, "two")
+    scene.submit(run, "two")
+    scene.work()
+    assert "git fetch origin main && git merge --ff-only --autostash" in results(scene, run)["branch"]
+    assert results(scene, run)["branch"].endswith("; then retry the phase.")

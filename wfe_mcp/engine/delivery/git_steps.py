@@ -13,7 +13,7 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.pull_request_text import inert_message
 from wfe_mcp.delivery.git import commits, refs, remote as remotes
 from wfe_mcp.engine.delivery.attest import attest_and_push
-from wfe_mcp.engine.delivery.operations import Operation, newest_operation, operate
+from wfe_mcp.engine.delivery.operations import Operation, merge_in, newest_operation, operate
 from wfe_mcp.engine.delivery.place import (
     DeliveryPlace,
     approved_files,
@@ -305,8 +305,10 @@ def _base_commit(place: DeliveryPlace, call: StepCall, base: str) -> str:
     if not refs.has_same_files(root, now, start):
         again = "the phase"
         with suppress(DeliveryFault):  # nothing was judged before: it is the first step
-            if changes(root):
-                again = f"{approved_files(place.engine, call.run, call.attempt).phase!r}, so that its gates judge the files of now"
+            approved, merge = approved_files(place.engine, call.run, call.attempt), merge_in(place.operations)
+            is_merged = bool(merge and merge.seen_at and approved.at and approved.at < merge.seen_at)
+            if changes(root) and not is_merged:
+                again = f"{approved.phase!r}, so that its gates judge the files of now"
         raise DeliveryFault(
             f"The working folder is at {now[:12]}, and '{base}' at {start[:12]} has other files. Begin there: "
             f"{_way_to(place, base, now, start)}; then retry {again}.",

@@ -26,6 +26,7 @@ from wfe_mcp.workspace.git.repository import first_parents, head, history, is_an
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from wfe_mcp.core.items import Item
     from wfe_mcp.engine.kernel.step_call import StepCall
@@ -275,13 +276,14 @@ def _token(engine: Engine, name: str, run: RunId | None) -> str:
 class ApprovedFiles(NamedTuple):
     """The files that were approved or judged last. ``tree``: as ``tree_hash`` names them, without ``ignored``; ``phase``: where.
 
-    ``began``: the first tree of the run.
+    ``began``: the first tree of the run; ``at``: when the work on them began.
     """
 
     tree: str
     ignored: tuple[str, ...]
     phase: str
     began: str | None
+    at: datetime | None
 
 
 def approved_files(engine: Engine, run: RunRecord, current: Attempt) -> ApprovedFiles:
@@ -296,9 +298,8 @@ def approved_files(engine: Engine, run: RunRecord, current: Attempt) -> Approved
                 "review",
             )
         ignored = ignored_globs(engine, tx, loaded, attempt.phase)
-        return ApprovedFiles(
-            attempt.approved_tree or attempt.tree or "", ignored, attempt.phase, first_tree(loaded.state)
-        )
+        tree = attempt.approved_tree or attempt.tree or ""
+        return ApprovedFiles(tree, ignored, attempt.phase, first_tree(loaded.state), attempt.started_at)
 
 
 def facts_of(engine: Engine, call: StepCall) -> dict[str, str]:
