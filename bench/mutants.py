@@ -55,6 +55,21 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/cli/commands/test_approvers.py",
         "tests/cli/commands/test_signed_decisions.py",
     ),
+    "engine/delivery": (
+        "tests/engine/delivery",
+        "tests/engine/evaluation/test_files_from_base.py",
+        "tests/engine/evaluation/test_files_of_other_runs.py",
+        "tests/views/runs/test_delivery_changed.py",
+        "tests/cli/test_reverted_item.py",
+        "tests/cli/commands/test_doctor_forge.py",
+        "tests/cli/commands/test_git.py",
+    ),
+    "engine/grants": (
+        "tests/engine/grants",
+        "tests/security/test_grants.py",
+        "tests/cli/commands/test_grant.py",
+        "tests/dashboard/api/test_grants.py",
+    ),
     "engine/evaluation": ("tests/engine/evaluation", "tests/engine/test_flow.py", "tests/engine/phases/test_submit.py"),
 }
 """The packages that are mutated, with the tests that must find it."""

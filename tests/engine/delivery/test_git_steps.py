@@ -338,3 +338,19 @@ def test_clean_lists_first_and_keeps_what_is_not_merged(scene: Scene) -> None:
     name = results(scene, run)["branch"]["branch"]
     assert results(scene, run)["look"] == {"dry_run": True, "branches": [], "stays": {name: "not merged"}, "remote": ""}
     assert scene.git("rev-parse", name)
+
+
+def test_a_push_of_which_nothing_can_be_seen_afterwards_may_have_happened(scene: Scene) -> None:
+    remote = delivered(scene)
+    hook = remote / "hooks" / "post-update"
+    hook.write_text(
+        '#!/bin/sh\nfor ref; do case $ref in refs/heads/ai/*) git update-ref -d "$ref";; esac; done\n', encoding="utf-8"
+    )
+    hook.chmod(0o755)
+    run = approved(scene, BRANCH, COMMIT, PUSH)
+    scene.work()
+    assert results(scene, run)["push"] == "git.push was called, and nothing of it can be seen"
+    assert rows(scene, run, "ship")["push"].status == "unknown"
+    hook.unlink()
+    reopen(scene, run, "ship")
+    assert results(scene, run)["push"]["branch"]
