@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.engine.delivery.delivery_scene import BRANCH, CLEAN, COMMIT, MERGE, PUSH, approve, delivered
-from tests.engine.delivery.test_reverting import played, reverted
+from tests.engine.delivery.test_reverting import CHANGE, played, reverted
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
-from tests.engine.step_scene import steps
+from tests.engine.step_scene import reopen, steps
 from tests.engine.work.test_following import item, made, started
 from wfe_mcp.engine.delivery.undo import undo_delivery
 from wfe_mcp.engine.integrity.verification import verify
@@ -57,6 +57,25 @@ def test_an_item_whose_merge_is_reverted_is_planned_again_and_what_needs_it_wait
     worked(scene, name=name, value=3)
     assert item_answer(scene.engine, after).view_as(ItemView).line.waits_for == ()
     assert list(verify(scene.engine).findings) == []
+
+
+def test_an_item_is_planned_again_once_the_run_that_reverts_it_is_completed(scene: Scene) -> None:
+    remote = with_check(scene)
+    name, run = worked(scene)
+    again = reverted(scene, run).record.id
+    hook = remote / "hooks" / "update"
+    hook.write_text("#!/bin/sh\ncase $3 in *[1-9a-f]*) ;; *) exit 1;; esac\n", encoding="utf-8")  # no branch is removed
+    hook.chmod(0o755)
+    scene.work()
+    scene.begin(again, "check")
+    scene.submit(again, "check", CHANGE)
+    approve(scene, again, "check")
+    scene.work()
+    assert scene.git("show", "main:app.py") == "VALUE = 1\n"
+    assert (scene.attempt(again, "deliver").status, item(scene, name).status) == ("failed", "done")
+    hook.unlink()
+    reopen(scene, again, "deliver")
+    assert (scene.state(again).status, item(scene, name).status) == ("completed", "planned")
 
 
 def test_an_item_whose_change_came_back_by_the_undo_of_its_revert_is_done_again(scene: Scene) -> None:
