@@ -73,6 +73,13 @@ def test_a_database_that_lacks_a_run_with_files_is_not_idle(store: Store, url: s
     assert ready_items(url, KEY, with_files=["r1", "r2"]) is None
 
 
+def test_a_folder_with_the_mark_of_another_project_is_not_idle(store: Store, url: str) -> None:
+    with store.tx() as tx:
+        project = tx.projects.id_of(KEY, "/p")
+    ready = [ready_items(url, KEY, may_be_new=False, mark=mark) for mark in ("", project, "p-0123456789abcdef")]
+    assert ready == [0, 0, None]
+
+
 def gone(path: Path) -> None:
     path.unlink()
 

@@ -17,7 +17,7 @@ _QUESTION = """
 SELECT (SELECT count(*) FROM item JOIN project ON project.id = item.project_id
          WHERE project.key = :key AND item.status = 'ready')
  WHERE (SELECT version_num FROM alembic_version) = :head
-   AND (:may_be_new OR EXISTS (SELECT 1 FROM project WHERE key = :key))
+   AND (:may_be_new OR EXISTS (SELECT 1 FROM project WHERE key = :key AND :mark IN ('', id)))
    AND NOT EXISTS (SELECT 1 FROM process WHERE kind = 'ui')
    AND NOT EXISTS (SELECT 1 FROM secret WHERE name = 'pin_resets')
    AND NOT EXISTS (
@@ -29,11 +29,13 @@ SELECT (SELECT count(*) FROM item JOIN project ON project.id = item.project_id
 """The same as ``runs.open_ids`` with the runs that only the user can reopen, and ``processes.on_host``; a test compares them."""
 
 
-def ready_items(url: str, project_key: str, *, may_be_new: bool = True, with_files: Sequence[str] = ()) -> int | None:
+def ready_items(
+    url: str, project_key: str, *, may_be_new: bool = True, mark: str = "", with_files: Sequence[str] = ()
+) -> int | None:
     """How many work items are ready where no run of the project is open or stopped, and no decision page is registered.
 
-    None in any other case. ``may_be_new``: whether a project that is not known counts as idle. ``with_files``: runs that the
-    database must have. Writes nothing.
+    None in any other case. ``may_be_new``: whether a project that is not known counts as idle; else ``mark`` is the id that
+    the folder says it has, if any. ``with_files``: runs that the database must have. Writes nothing.
     """
     if not url.startswith(_PLAIN) or set(url) & set("?%#"):
         return None
@@ -43,7 +45,8 @@ def ready_items(url: str, project_key: str, *, may_be_new: bool = True, with_fil
     try:
         asked = library.connect(f"{_uri(place)}?mode=ro", uri=True, timeout=_WAIT_S, isolation_level=None)
         with closing(asked):
-            values = {"head": HEAD, "key": project_key, "may_be_new": may_be_new, "with_files": json.dumps(with_files)}
+            values = {"head": HEAD, "key": project_key, "may_be_new": may_be_new}
+            values |= {"mark": mark, "with_files": json.dumps(with_files)}
             row = asked.execute(_QUESTION, values).fetchone()
             return None if row is None else int(row[0])
     except library.Error:

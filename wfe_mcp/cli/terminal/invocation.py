@@ -141,12 +141,16 @@ class Invocation:
         return self.world.clock or (utc_now if self._engine is None else self._engine.clock)
 
     def person_of(self, record: ProjectRecord, pin_fd: int | None, what: str) -> Person:
-        """The user, proven by the PIN, in a project whose folder may be gone."""
-        from wfe_mcp.cli.terminal.pin import person
+        """The user, proven by the PIN, in a project whose folder may be gone. Where none is set they choose it:
+        ``init`` is refused in a folder that was moved.
+        """
+        from wfe_mcp.cli.terminal.pin import person, settle_pin
+        from wfe_mcp.engine.approvals.pin import pin_is_set
         from wfe_mcp.engine.kernel.engine import CLI_HOLDER
         from wfe_mcp.engine.maintenance.projects import engine_of
 
-        return person(engine_of(record, self.store, self.clock, CLI_HOLDER), pin_fd, what)
+        engine = engine_of(record, self.store, self.clock, CLI_HOLDER)
+        return person(engine, pin_fd, what) if pin_is_set(engine) else settle_pin(engine, pin_fd)
 
     @contextlib.contextmanager
     def serving_engine(self) -> Generator[Engine]:

@@ -187,12 +187,12 @@ class Engine:
         if self._store is not None:
             return None
         from wfe_mcp.store.idle_probe import ready_items
+        from wfe_mcp.workspace.files.mirror import mark_of
 
-        # A folder with ``.wfe`` that is not known yet may be one that was moved.
-        may_be_new = not (self.project.root / ".wfe").is_dir()
-        return ready_items(
-            database_url(self.environment), self.project.key, may_be_new=may_be_new, with_files=with_files
-        )
+        # A folder with ``.wfe`` that is not known yet, or with the mark of another project, may be one that was moved.
+        may_be_new, mark = not (self.project.root / ".wfe").is_dir(), mark_of(self.project.root)
+        url, key = database_url(self.environment), self.project.key
+        return ready_items(url, key, may_be_new=may_be_new, mark=mark, with_files=with_files)
 
     def state_of(self, kind: type[S]) -> S:
         """What a capability remembers for this engine: its one ``kind``, created when it is first asked for."""

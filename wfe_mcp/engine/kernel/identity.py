@@ -1,6 +1,7 @@
 """Which project a folder holds: the one known by its path, one that was moved here, or a new one.
 
     key of the folder is known      that project
+    the same, but without runs and work items, and the mark is that of a project whose place is gone      refused as below
     key of the same folder with or without its repository, and its own mark      that project: ``git init`` moves nothing
     mark of a project whose place is gone      refused: a person says whether it is that one (``wfe-mcp project move``)
     mark of a project that still has its place     a copy: a project of its own, with a mark of its own
@@ -12,7 +13,6 @@ Rules:
 """
 
 import logging
-import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,16 +21,14 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.units import plural
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records.runs import ProjectRecord, RunRecord
-from wfe_mcp.workspace.files.mirror import runs_with_files, write_gitignore
-from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
+from wfe_mcp.workspace.files.mirror import MARK, mark_of, runs_with_files, write_gitignore
+from wfe_mcp.workspace.files.project_files import write_atomic
 from wfe_mcp.workspace.git.repository import first_commit
 from wfe_mcp.workspace.system.location import Project
 from wfe_mcp.workspace.system.shell_words import shell_word
 
 log = logging.getLogger(__name__)
 
-MARK = ".wfe/runs/.project"
-_ID = re.compile(r"p-[0-9a-f]{16}")
 _NAMED = 3
 _LOOKED_AT = 50
 
@@ -42,7 +40,7 @@ def identify(store: Store, project: Project) -> tuple[str, str]:
     """
     with store.read() as tx:
         known = known_at(tx, project)
-        moved = moved_here(tx, project) if known is None else None
+        moved = moved_here(tx, project) if known is None or _may_be_replaced(tx, project, known) else None
         hint = "" if moved else _perhaps(tx, project) if known is None else ""
     if moved is not None:
         raise moved
@@ -83,6 +81,11 @@ def known_at(tx: Tx, project: Project) -> ProjectRecord | None:
     return record if record is not None and record.id == (mark_of(folder) or _of_its_runs(tx, folder)) else None
 
 
+def _may_be_replaced(tx: Tx, project: Project, known: ProjectRecord) -> bool:
+    """True where the folder bears another mark, and only a look made it known: it was renamed, worked in, and renamed back."""
+    return mark_of(project.root) not in {"", known.id} and not its_content(tx, known.id)
+
+
 def other_key(key: str) -> str:
     """The key of the same folder with a repository of its own where ``key`` is without, and the other way round."""
     folder = _folder_of(key)
@@ -91,14 +94,6 @@ def other_key(key: str) -> str:
 
 def _folder_of(key: str) -> Path:
     return Path(key).parent if Path(key).name == ".git" else Path(key)
-
-
-def mark_of(root: Path) -> str:
-    """The id of the project that the folder says it is; empty without one."""
-    with suppress(Refused, OSError):
-        text = (read_if_there(root, MARK, 100) or b"").decode(errors="replace").strip()
-        return text if _ID.fullmatch(text) else ""
-    return ""
 
 
 def mark(root: Path, project: str, *, make: bool = False) -> None:
@@ -179,6 +174,12 @@ def its_runs(tx: Tx, record: ProjectRecord) -> str:
     also = f", and {plural(items, 'work item')}" if items else ""
     runs = f"{plural(len(ids), 'open run')}: {named}{more}" if ids else "no open run"
     return f"It has {runs}{also}."
+
+
+def its_content(tx: Tx, project: str) -> str:
+    """What a project has that would be lost from sight; empty for nothing."""
+    counts = {"run": tx.projects.run_count(project), "work item": sum(tx.items.counts(project).values())}
+    return " and ".join(plural(count, what) for what, count in counts.items() if count)
 
 
 def name_of(record: ProjectRecord) -> str:

@@ -18,7 +18,6 @@ from wfe_mcp.core.canonical import canonical_json, sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import By
-from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel import identity
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Store, Tx
@@ -83,7 +82,12 @@ def known_projects(tx: Tx, only: str = "", *, here: str = "") -> list[KnownProje
 def _is_project(tx: Tx, record: ProjectRecord) -> bool:
     """False for a plain folder without a repository, ``.wfe``, a name, a run or a work item."""
     is_repository = record.key != record.root
-    return is_repository or bool(record.name) or (Path(record.root) / ".wfe").is_dir() or bool(_own(tx, record.id))
+    return (
+        is_repository
+        or bool(record.name)
+        or (Path(record.root) / ".wfe").is_dir()
+        or bool(identity.its_content(tx, record.id))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ def move_of(tx: Tx, old: str, new: str, cwd: Path) -> Move:
         return Move(record, str(before), there, (str(before), str(after)), _meaning(tx, record, before, there))
     if identity.is_elsewhere(record, there, identity.mark_of(there.root)):
         raise _is_still_there(before, after)
-    own = "" if other is None else _own(tx, other.id)
+    own = "" if other is None else identity.its_content(tx, other.id)
     if own:
         raise Refused(
             "conflict",
@@ -139,12 +143,6 @@ def move_of(tx: Tx, old: str, new: str, cwd: Path) -> Move:
     now = Path(there.worktree) if Path(record.key).name == ".git" else after
     lines = _meaning(tx, record, before, there)
     return Move(record, str(before), there, (str(top), str(now)), lines, "" if other is None else other.id)
-
-
-def _own(tx: Tx, project: str) -> str:
-    """What a project has that would be lost from sight; empty for nothing."""
-    counts = {"run": tx.projects.run_count(project), "work item": sum(tx.items.counts(project).values())}
-    return " and ".join(plural(count, what) for what, count in counts.items() if count)
 
 
 def move(store: Store, by: By, planned: Move, now: datetime) -> None:
@@ -193,11 +191,11 @@ def project_in(tx: Tx, text: str, cwd: Path) -> tuple[ProjectRecord, Path]:
     """
     every, place = tx.projects.all(), _absolute(text, cwd)
     wanted = os.path.normcase(place)
-    for project in every:
-        if project.id == text:
-            return project, Path(project.root)
-        if wanted in {os.path.normcase(path) for path in (project.root, project.key, identity.other_key(project.key))}:
-            return project, place
+    if project := tx.projects.get(text):
+        return project, Path(project.root)
+    places = [(project, (project.root, project.key, identity.other_key(project.key))) for project in every]
+    if here := [project for project, paths in places if wanted in map(os.path.normcase, paths)]:
+        return _present(tx, here, place), place
     projects = [project for project in every if identity.name_of(project) == text and project.forgotten_at is None]
     if len(projects) == 1:
         return projects[0], Path(projects[0].root)
@@ -214,6 +212,17 @@ def project_in(tx: Tx, text: str, cwd: Path) -> tuple[ProjectRecord, Path]:
     known = [project.root for project in every if project.forgotten_at is None]
     hint = nearest_hint(text, known, "List them: wfe-mcp project list")
     raise Refused("bad_argument", f"No project is known in {text!r}.", hint)
+
+
+def _present(tx: Tx, projects: list[ProjectRecord], place: Path) -> ProjectRecord:
+    """Which of those of one folder is meant: the one that it is now, else the one with content, else the newest.
+
+    A command that only looks, before ``git init``, has made one too.
+    """
+    known = identity.known_at(tx, project_at(place)) if os.path.isdir(place) else None  # noqa: PTH112 - as above
+    return max(
+        projects, key=lambda project: (project == known, bool(identity.its_content(tx, project.id)), project.created_at)
+    )
 
 
 def _is_below(tx: Tx, place: Path, project: ProjectRecord) -> bool:

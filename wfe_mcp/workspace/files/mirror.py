@@ -36,8 +36,12 @@ stage-*/
 GITIGNORE = f"{_BEFORE_PLANS}plans/\n"
 """Plans are a person's own until a run takes them: the record of that run holds what was used (S3-26)."""
 
+MARK = ".wfe/runs/.project"
+"""The file in which a folder says which project it is."""
+
 CLAIMS = "claims"
 """The folder beside those of runs for the logs of tests of claims."""
+_ID = re.compile(r"p-[0-9a-f]{16}")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _RUN = re.compile(_NAME)
 _PHASE_PATH = re.compile(rf"{_NAME}(\[{_NAME}\])?(\.{_NAME}(\[{_NAME}\])?)*")
@@ -129,6 +133,14 @@ def read_edited(root: Path, run: str, phase: str, attempt: int, rendered: Render
     if isinstance(rendered, tuple):
         return None if edited == (rendered[0], rendered[1].encode()) else edited
     return None if edited == {path: text.encode() for path, text in rendered.items()} else edited
+
+
+def mark_of(root: Path) -> str:
+    """The id of the project that the folder says it is; empty without one."""
+    with suppress(Refused, OSError):
+        text = (read_if_there(root, MARK, 100) or b"").decode(errors="replace").strip()
+        return text if _ID.fullmatch(text) else ""
+    return ""
 
 
 def runs_with_files(root: Path) -> list[str]:
