@@ -1,13 +1,14 @@
-"""A folder in which a command only looked is renamed, worked in and renamed back; and one of which the database has several records."""
+"""A folder in which a command only looked is renamed, worked in and renamed back; and old places that have a second record, or a link."""
 
 import json
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.cli.commands.test_project import projects, renamed
+from tests.cli.commands.test_project import committed, projects, renamed
 from tests.cli.scene import PIN, Terminal
 
 pytestmark = pytest.mark.usefixtures("in_git")
@@ -84,3 +85,44 @@ def test_who_moves_a_project_before_any_pin_is_set_chooses_it_then(
 
     assert cli("project", "move", str(before), "--yes", pin=PIN).code == 0
     assert cli.json("status").document["run"] == run
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a link to a folder needs a right there")
+def test_a_project_that_left_a_link_in_its_old_place_is_moved_by_that_name(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = cli.start("note")
+    before = renamed(cli, monkeypatch)
+    before.symlink_to(cli.root, target_is_directory=True)
+
+    answer = cli.json("status", "--project", str(before))
+    assert answer.refusal == "needs_human"
+    assert f"{before}, which leads here now." in answer.document["error"]["message"]
+    assert cli("project", "move", str(before), "--yes", pin=PIN).code == 0
+    assert cli.json("status", "--project", str(before)).document["run"] == run
+    assert cli("project", "rename", str(before), "The shop").code == 0  # a link names what it leads to
+    assert projects(cli)[str(cli.root)]["name"] == "The shop"
+
+
+def test_a_worktree_is_moved_though_a_look_while_its_repository_was_gone_made_a_project_of_it(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed(cli)
+    first, second = cli.place / "first", cli.place / "second"
+    cli.git("worktree", "add", "-q", str(first))
+    monkeypatch.chdir(first)
+    run = cli.start("note")
+    before = renamed(cli, monkeypatch)
+    monkeypatch.chdir(first)
+    error = cli.json("status").document["error"]
+    assert f"{first} is a git worktree of {before}, which is gone." in error["message"]
+    assert f"wfe-mcp project move {before} NEW, then in NEW: git worktree repair" in error["hint"]
+    assert cli("project", "move", str(before), str(cli.root), "--yes", pin=PIN).code == 0
+    assert cli("list").out == "No runs.\n"
+    cli.git("worktree", "repair")
+    cli.git("worktree", "move", str(first), str(second))
+    monkeypatch.chdir(second)
+
+    assert cli("project", "move", str(first), "--yes", pin=PIN).code == 0
+    (second / "draft.json").write_text(json.dumps({"text": "hello"}))
+    assert cli.json("submit", run, "draft", "--path", "draft.json").document["run_state"] == "completed"

@@ -13,6 +13,7 @@ Rules:
 """
 
 import logging
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -127,13 +128,22 @@ def moved_here(tx: Tx, project: Project) -> Refused | None:
     record = tx.projects.get(claimed or _of_its_runs(tx, project.root))
     if record is None or record.forgotten_at is not None or is_elsewhere(record, project, claimed):
         return None
+    data = {"project": record.id, "name": name_of(record), "folder": record.root}
+    if project.key == str(project.root) and (project.root / ".git").is_file():
+        return Refused(
+            "needs_human",
+            f"{_shown_path(project.root)} is a git worktree of {_shown_path(record.root)}, which is gone. {its_runs(tx, record)}",
+            f"Ask the user: if it was renamed or moved, wfe-mcp project move {_shown_path(record.root)} NEW, then in NEW: git worktree repair",
+            data={**data},
+        )
+    leads_here = os.path.realpath(record.root) == str(project.root)  # a link was left in its place
     return Refused(
         "needs_human",
         f"{_shown_path(project.root)} says that it is the project {name_of(record)!r} of {_shown_path(record.root)}, "
-        f"which is gone. {its_runs(tx, record)}",
+        f"which {'leads here now' if leads_here else 'is gone'}. {its_runs(tx, record)}",
         f"Ask the user: if it was renamed or moved, {move_command(record.root, project.root)}"
         f" (in a terminal of their own); if it is another project, wfe-mcp project add {_shown_path(project.root)}",
-        data={"project": record.id, "name": name_of(record), "folder": record.root, "here": str(project.root)},
+        data={**data, "here": str(project.root)},
     )
 
 

@@ -126,6 +126,8 @@ def move_of(tx: Tx, old: str, new: str, cwd: Path) -> Move:
         after = inner if inner.is_dir() else after
     there = project_at(after)
     other = identity.known_at(tx, there)
+    if other is not None and str(before) in tx.projects.folders(other.id) and not identity.its_content(tx, record.id):
+        record = other  # one of its work trees, which git did not know for a while
     if other is not None and other.id == record.id:
         if before.is_dir() and not before.samefile(after):
             raise _is_still_there(before, after)
@@ -190,12 +192,14 @@ def project_in(tx: Tx, text: str, cwd: Path) -> tuple[ProjectRecord, Path]:
     Of a folder above one project, its own folder is meant.
     """
     every, place = tx.projects.all(), _absolute(text, cwd)
-    wanted = os.path.normcase(place)
     if project := tx.projects.get(text):
         return project, Path(project.root)
     places = [(project, (project.root, project.key, identity.other_key(project.key))) for project in every]
-    if here := [project for project, paths in places if wanted in map(os.path.normcase, paths)]:
-        return _present(tx, here, place), place
+    # First as it is written: in its old place may be a link to its new one.
+    for path in (Path(os.path.abspath(cwd / expanded_path(text))), place):  # noqa: PTH100 - Path.resolve follows the link
+        wanted = os.path.normcase(path)
+        if here := [project for project, paths in places if wanted in map(os.path.normcase, paths)]:
+            return _present(tx, here, path), path
     projects = [project for project in every if identity.name_of(project) == text and project.forgotten_at is None]
     if len(projects) == 1:
         return projects[0], Path(projects[0].root)
