@@ -11,6 +11,7 @@ import pytest
 from tests.jobs.conftest import Scene, until
 from tests.jobs.test_worker import ENDLESS, deaf, done, endless
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.jobs.completion import Completion
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, RetryLater
 from wfe_mcp.store import Store, Tx
@@ -261,6 +262,24 @@ def test_an_end_that_cannot_be_written_at_first_is_written_later(scene: Scene, m
     job = scene.enqueue()
     monkeypatch.setattr(Store, "tx", sometimes)
     monkeypatch.setattr("wfe_mcp.jobs.worker._STORE_PAUSE_S", 0.001)
+    scene.worker({"work": done}).work_one()
+    assert scene.status(job) is JobStatus.DONE
+
+
+def test_an_end_is_written_once_the_store_is_back_however_long_it_was_away(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries, complete = [0], Completion.complete
+
+    def away(self: Completion, job: JobRecord, outcome: Outcome) -> bool:
+        tries[0] += 1
+        if tries[0] < 20:
+            raise Refused("unavailable", "The database server cannot be reached.")
+        return complete(self, job, outcome)
+
+    job = scene.enqueue()
+    monkeypatch.setattr(Completion, "complete", away)
+    monkeypatch.setattr("wfe_mcp.jobs.worker._STORE_PAUSE_S", 0)
     scene.worker({"work": done}).work_one()
     assert scene.status(job) is JobStatus.DONE
 

@@ -98,7 +98,7 @@ class Heartbeat:
             thread.join(timeout_s)
 
     def _beat(self) -> None:
-        next_beat, next_show, seen = time.monotonic() + self._beat_s, 0.0, -1
+        next_beat, next_show, seen, is_away = time.monotonic() + self._beat_s, 0.0, -1, False
         while self._goes_on():
             self._wakeup.wait(self._watch_s)
             self._wakeup.clear()
@@ -108,10 +108,12 @@ class Heartbeat:
                 version, is_due = self._store.data_version(), time.monotonic() >= next_beat
                 for running in self.running:
                     self._look_after(running, is_due=is_due, has_news=version != seen)
-                seen, next_beat = version, time.monotonic() + self._beat_s if is_due else next_beat
+                seen, next_beat, is_away = version, time.monotonic() + self._beat_s if is_due else next_beat, False
             except Exception as fault:
                 # The store is unavailable: the lease decides. A second execution elsewhere is better than none.
-                log_fault("the heartbeat could not be written", fault)
+                if not is_away:
+                    log_fault("the heartbeat could not be written; it is tried again until it can be", fault)
+                is_away = True
             # After the limits and cancels: a text that cannot be written must not keep them from a job.
             if time.monotonic() >= next_show and (news := self._news()):
                 next_show = time.monotonic() + SHOW_S

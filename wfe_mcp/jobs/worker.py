@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 # Pauses of 0.1 to 1.6 s, 3.1 s in all: far less than a lease.
-_STORE_TRIES = 5
+_STORE_TRIES, _AWAY_TRIES = 5, 600
+"""How often the end of a claim is written where that fails, and where the store is only away: some ten minutes."""
 _STORE_PAUSE_S = 0.1
 _LOOK_S = 0.2
 _DISPATCHER = "wfe-jobs"
@@ -361,13 +362,20 @@ class Worker:
                 return False
 
     def _survive(self, end: Callable[[], object]) -> None:
-        """End a claim, with retries while the store is unavailable; after these its lease ends it."""
-        for number in range(_STORE_TRIES):
+        """End a claim, with retries while the store is unavailable; after these its lease ends it.
+
+        What a call outside has answered is in this process alone: without it, a person has to say whether it was made.
+        """
+        for number in range(_AWAY_TRIES):
             try:
                 end()
             except Exception as fault:
-                job_context.log_fault("a job could not be ended yet", fault)
-                time.sleep(_STORE_PAUSE_S * 2**number)
+                if not number:
+                    job_context.log_fault("a job could not be ended yet; it is tried again", fault)
+                is_away = isinstance(fault, Refused) and fault.code == "unavailable" and not self._stopping.is_set()
+                if number + 1 >= _STORE_TRIES and not is_away:
+                    return
+                time.sleep(min(_STORE_PAUSE_S * 2**number, 1))
             else:
                 return
 
