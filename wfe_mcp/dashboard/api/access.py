@@ -5,8 +5,7 @@
                          only looks, until the PIN is typed into it
     a login              a person at a server, by the cookie of their session; roles say in which projects (``engine/access/people.py``)
 
-Every request needs ``Authorization: Bearer TOKEN`` or that cookie; what changes something by the cookie, also our ``Origin``. What a caller claims, it holds as ``api:<token>``, a
-person who is logged in as ``api:person:<name>``, until the time-out of the phase.
+Every request needs ``Authorization: Bearer TOKEN`` or that cookie; what changes something by the cookie, also our ``Origin``. What a caller claims, it holds as ``api:<token>``, a person as ``api:person:<name>``.
 """
 
 from __future__ import annotations
@@ -188,7 +187,8 @@ class Access:
         by: Process = "page",
     ) -> None:
         self._engine, self._visited, self._entry, self.people = engine, visited, entry, people
-        engine.people_at = people.origin if people else ""
+        if people is not None:
+            engine.people_at, engine.token_counts = people.origin, people.token_counts
         engine.state_of(ServerKey).process = by
         self._engines: dict[str, Engines] = {}
         self.workers = ProjectWorkers(lambda: self._engines_as("server"))

@@ -34,7 +34,7 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.access.device import forget_confirmed
 from wfe_mcp.engine.access.roles import counts_in, roles_of
-from wfe_mcp.engine.access.tokens import Scope, Token, revoke_in, tokens_in
+from wfe_mcp.engine.access.tokens import Scope, Token, revoke_in, token_in, tokens_in
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.settings import USED
@@ -163,14 +163,22 @@ class People:
 
     def allow(self, token: Token) -> bool:
         """Whether who made ``token`` still may: they have the role for its scope in its project. Others than people always may."""
+        with self.engine.store.read() as tx:
+            return self._allows(tx, token)
+
+    def token_counts(self, tx: Tx, name: str) -> bool:
+        """Whether the token of this name has not ended, and who made it still may."""
+        token = token_in(tx, name)
+        return token is not None and token.is_valid(self.engine.clock()) and self._allows(tx, token)
+
+    def _allows(self, tx: Tx, token: Token) -> bool:
         if not token.person:
             return True
-        with self.engine.store.read() as tx:
-            person, groups = tx.secrets.get(_PERSON + token.person), tx.secrets.get(_GROUPS + token.person)
-            projects = tx.projects.all()
+        person, groups = tx.secrets.get(_PERSON + token.person), tx.secrets.get(_GROUPS + token.person)
         if person is None or groups is None:
             return False
-        role = roles_of(self._roles, projects, json.loads(person)["sub"], json.loads(groups)).get(token.project)
+        roles = roles_of(self._roles, tx.projects.all(), json.loads(person)["sub"], json.loads(groups))
+        role = roles.get(token.project)
         return role is not None and ROLES.index(role) >= ROLES.index(ROLE_FOR[token.scope])
 
     def log_out(self, login: Login, address: str) -> None:

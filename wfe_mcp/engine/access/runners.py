@@ -6,7 +6,7 @@
 
 Rules:
 1. Of tokens the database keeps the sha256. That of a claim is gone when the job ends, and opens nothing once the lease is over, the
-   fence has moved, or the token of the runner is revoked or has expired: another one gets the job.
+   fence has moved, or the token of the runner counts no more: another one gets the job.
 2. Which key belongs to a runner is an entry of the settings log, by which ``verify`` knows the keys of earlier reports.
 """
 
@@ -139,7 +139,7 @@ def claim_of(engine: Engine, tx: Tx, token: str) -> tuple[RunnerClaim, JobRecord
     fields = json.loads(kept or "{}")
     if fields and hmac.compare_digest(fields["sha256"], sha256_hex(token)):
         job, claim, now = tx.jobs.get(job_id), value_of(fields, RunnerClaim), engine.clock()
-        if job is not None and is_held(job, claim, now) and _has_token(tx, claim, now):
+        if job is not None and is_held(job, claim, now) and _has_token(engine, tx, claim):
             return claim, job
     raise Refused(
         "unauthorized",
@@ -148,12 +148,12 @@ def claim_of(engine: Engine, tx: Tx, token: str) -> tuple[RunnerClaim, JobRecord
     )
 
 
-def _has_token(tx: Tx, claim: RunnerClaim, now: datetime) -> bool:
+def _has_token(engine: Engine, tx: Tx, claim: RunnerClaim) -> bool:
     """Whether the token by which ``claim`` was made still counts: one of the same name that was made later is another's."""
     pinned = json.loads(tx.secrets.get(_KEY_ROW + claim.runner) or "{}")
     token = json.loads(tx.secrets.get(ACCESS + claim.runner) or "{}")
     is_same = (pinned.get("key"), pinned.get("token")) == (claim.key, token.get("sha256"))
-    return is_same and tx.secrets.has_token(claim.runner, now)
+    return is_same and engine.token_counts(tx, claim.runner)
 
 
 def is_held(job: JobRecord, claim: RunnerClaim, now: datetime) -> bool:

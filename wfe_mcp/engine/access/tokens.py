@@ -10,7 +10,8 @@ Rules:
    slow hash are needed.
 2. The holder of a token has the assurance of an agent, never that of a person, whatever its scope.
 3. Making and revoking one are entries of the settings log, which ``verify`` checks; when it was used last is in no log.
-4. What a program holds by a token, it holds while the token counts: another worker takes the phase over at once.
+4. What a program holds by a token, it holds while the token counts (``Engine.token_counts``): another worker takes the phase over
+   at once.
 
     a page starts ──► a key of its own, in a file that only its user reads
     a link is made, by any process of the user ──► a code signed with that key, after # in the address
@@ -81,6 +82,10 @@ class Token:
     def allows(self, scope: Scope) -> bool:
         """True when ``scope`` is included in that of this token."""
         return includes(self.scope, scope)
+
+    def is_valid(self, now: datetime) -> bool:
+        """False once its time is over."""
+        return self.expires_at is None or now < self.expires_at
 
 
 def includes(scope: Scope, other: Scope) -> bool:
@@ -198,13 +203,17 @@ def token_of(engine: Engine, text: str) -> Token | None:
         if token is None:
             names.by_sha256 = {token.sha256: token.name for token in tokens_in(tx)}
             token = _find_token(tx, names.by_sha256.get(digest, ""), digest)
-    return None if token is None or (token.expires_at is not None and token.expires_at <= engine.clock()) else token
+    return token if token is not None and token.is_valid(engine.clock()) else None
+
+
+def token_in(tx: Tx, name: str) -> Token | None:
+    """The token of this name; also one that has expired."""
+    value = tx.secrets.get(ACCESS + name) if name else None
+    return None if value is None else from_text(value, Token, name=name, used_at=tx.secrets.get(_USE_PREFIX + name))
 
 
 def _find_token(tx: Tx, name: str, given: str) -> Token | None:
-    value = tx.secrets.get(ACCESS + name) if name else None
-    used = tx.secrets.get(_USE_PREFIX + name)
-    token = None if value is None else from_text(value, Token, name=name, used_at=used)
+    token = token_in(tx, name)
     return token if token is not None and hmac.compare_digest(token.sha256, given) else None
 
 

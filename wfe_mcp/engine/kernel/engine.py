@@ -127,6 +127,8 @@ class Engine:
         """Whether its callers work in its folder whatever their channel: the other end of a bridge."""
         self.people_at = "" if beside is None else beside.people_at
         """The address of this server where people log in to it, and decide; empty in any other process."""
+        self.token_counts: Callable[[Tx, str], bool] = self._has_token if beside is None else beside.token_counts
+        """Whether the token of this name opens something now; where people log in, also whether its maker has the role for it."""
         self.perhaps = ""
         """The missing project that this one may continue, as a sentence with the command; shown where nothing is open."""
         self._opening = threading.Lock()
@@ -286,8 +288,11 @@ class Engine:
         """True while the lease on ``attempt`` is valid: its holder is alive, and the token that it holds by, if any, counts."""
         by_token = _TOKEN_HOLDER.fullmatch(attempt.holder or "")
         return self.is_alive(attempt.holder, attempt.lease_until) and (
-            by_token is None or tx.secrets.has_token(by_token[1], self.clock())
+            by_token is None or self.token_counts(tx, by_token[1])
         )
+
+    def _has_token(self, tx: Tx, name: str) -> bool:
+        return tx.secrets.has_token(name, self.clock())
 
     def goes_on(self, tx: Tx, attempt: Attempt) -> bool:
         """Whether its holder can work on the next attempt, too. A command cannot: it ends, and another process claims the phase."""
@@ -307,7 +312,7 @@ class Engine:
         )
 
     def lease_is_lost(self, tx: Tx, attempt: Attempt) -> bool:
-        """True when the holder of the phase is gone, or its token was revoked."""
+        """True when the holder of the phase is gone, or its token counts no more."""
         return attempt.holder is not None and not self.holds(tx, attempt)
 
     def has_changed(self, runs: Iterable[str] = (), events: Sequence[Event] = (), *, by_human: bool = False) -> None:
