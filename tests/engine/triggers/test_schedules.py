@@ -17,6 +17,7 @@ from wfe_mcp.core.model import Assurance, Channel
 from wfe_mcp.engine.background.daemon import gave_up_of, new_worker
 from wfe_mcp.engine.background.queues import cancel_job
 from wfe_mcp.engine.history.forks import fork_run
+from wfe_mcp.engine.runs.control import control
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.triggers.schedules import plan, schedules
 from wfe_mcp.workspace.config.event_tables import next_time
@@ -163,6 +164,44 @@ def test_what_stopped_the_last_run_is_said_for_people(scene: Scene) -> None:
     (night,) = schedules(scene.engine)
     assert night.fault.startswith("The last run did not start: Invalid inputs for template 'drill'")
     assert night.fault.endswith("Fix the listed inputs and start the run again.")
+
+
+def test_a_time_that_meets_a_limit_starts_once_there_is_a_place_and_says_so_until_then(
+    scene: Scene, home: Path
+) -> None:
+    own = home / "wfe-mcp" / "config.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text("[server.limits.project]\nopen_runs = 1\n")
+    configure(scene, NIGHTLY)
+    first = start_run(scene.engine, AGENT, "drill", {}).record.id
+    tend(scene)
+    scene.clock.advance(hours=15)
+    tend(scene)
+    (night,) = schedules(scene.engine)
+    assert night.fault.startswith(
+        "The run of 2026-03-02 03:00 waits: The run is not started: 1 run of this project is open"
+    )
+    control(scene.engine, HUMAN, first, "cancel", reason="enough")
+    scene.clock.advance(minutes=5)
+    tend(scene)
+    assert [run.triggered_by for run in runs(scene)] == ["", "schedule nightly"]
+    assert schedules(scene.engine)[0].fault == ""
+
+
+def test_a_time_that_met_a_limit_until_the_next_one_came_starts_nothing(scene: Scene, home: Path) -> None:
+    own = home / "wfe-mcp" / "config.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text("[server.limits.project]\nopen_runs = 1\n")
+    configure(scene, NIGHTLY)
+    first = start_run(scene.engine, AGENT, "drill", {}).record.id
+    tend(scene)
+    for _ in range(2):
+        scene.clock.advance(hours=15)
+        tend(scene)
+    scene.clock.advance(hours=24)
+    control(scene.engine, HUMAN, first, "cancel", reason="enough")
+    tend(scene)
+    assert len(runs(scene)) == 2
 
 
 def test_why_a_schedule_cannot_start_is_said_once_in_sentences(scene: Scene) -> None:

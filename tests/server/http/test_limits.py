@@ -44,7 +44,7 @@ async def test_a_run_above_the_limit_of_its_token_is_refused_with_what_frees_it(
     assert [(await started(running, bot))["ok"] for _ in range(2)] == [True, True]
     refused = await started(running, bot)
     assert refused["error"]["code"] == "limit_reached"
-    assert "2 runs of token 'bot' are started within the last hour, and 2 are allowed" in refused["error"]["message"]
+    assert "2 runs of token 'bot' are started within the last hour, and the limit is 2" in refused["error"]["message"]
     assert "Start it after " in refused["error"]["hint"]
     assert {key: refused["data"][key] for key in ("limit", "most", "used")} == {
         "limit": "server.limits.token.runs_per_hour",
@@ -85,7 +85,7 @@ async def test_an_ended_run_frees_a_place(running: Running) -> None:
     async with running.agent(token) as agent:
         run = await drill(agent)
         refused = (await started(running, token))["error"]
-        assert (refused["code"], "runs of this project are open" in refused["message"]) == ("limit_reached", True)
+        assert (refused["code"], "1 run of this project is open" in refused["message"]) == ("limit_reached", True)
         ended = await call(agent, "control_run", run=run, action="cancel", reason="enough")
         assert ended["ok"], ended
     answer = await started(running, token)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.access.tokens import tokens_in
 from wfe_mcp.engine.kernel.run_change import queue_name
 
@@ -147,7 +148,7 @@ def _limit_refusal(holder: Holder, use: LimitUse) -> Refused:
     )
     return Refused(
         "limit_reached",
-        f"The run is not started: {use.used:g} runs of {holder.name} are {what}, and {use.most:g} are allowed.",
+        f"The run is not started: {plural(int(use.used), 'run')} of {holder.name} {'is' if use.used == 1 else 'are'} {what}, and the limit is {use.most:g}.",
         f"{frees}, or ask who runs the server to raise {use.key} in {holder.setting}.",
         data={
             "limit": f"server.limits.{use.by}.{use.key}",

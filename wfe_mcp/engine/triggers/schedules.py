@@ -7,16 +7,18 @@ Rules:
 1. Both keys are unique, so that several processes, and one that is killed in between, start one run for a time.
 2. Times that passed while no process was there are made up for by one run: only the next time was enqueued.
 3. A job whose time its schedule no longer names, or that is no longer trusted, starts nothing.
+4. A time that meets a limit of the server is tried again until there is a place, or the next time of the schedule has come.
 """
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.engine.triggers.starting import start, template_fault
-from wfe_mcp.jobs.job_context import JobContext, Outcome
+from wfe_mcp.jobs.job_context import JobContext, Outcome, RetryLater
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus, NewJob
 from wfe_mcp.workspace.config.event_tables import ScheduleSettings
@@ -27,6 +29,7 @@ SCHEDULE = "schedule"
 _OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
 _MOST = 10_000
 _SECOND = timedelta(seconds=1)
+_AGAIN_S, _TRIES = 300, 100
 
 
 class Schedule(NamedTuple):
@@ -58,7 +61,9 @@ def plan(engine: Engine) -> None:
     due = {name: schedule.next(now) for name, schedule in tables.items() if schedule.enabled}
     queue = queue_name(SCHEDULE, engine.project_id)
     new = {
-        key: NewJob(SCHEDULE, queue, {"schedule": name, "at": at.isoformat()}, dedupe_key=key, run_at=at)
+        key: NewJob(
+            SCHEDULE, queue, {"schedule": name, "at": at.isoformat()}, dedupe_key=key, run_at=at, max_attempts=_TRIES
+        )
         for name, at in due.items()
         for key in (f"{SCHEDULE}:{engine.project_id}:{name}:{at:%Y%m%dT%H%M%SZ}",)
     }
@@ -84,7 +89,12 @@ def start_due(engine: Engine, context: JobContext) -> Outcome:
         ]
     if later:
         return Outcome({"dropped": "a later time has come meanwhile"})
-    return Outcome({"run": start(engine, "schedule", name, schedule, payload["at"], {})})
+    try:
+        return Outcome({"run": start(engine, "schedule", name, schedule, payload["at"], {})})
+    except Refused as refused:
+        if refused.code != "limit_reached":
+            raise
+        raise RetryLater(refused.text, _AGAIN_S) from refused
 
 
 def _jobs(engine: Engine, tx: Tx) -> list[JobRecord]:
@@ -103,11 +113,13 @@ def _schedule(engine: Engine, name: str, schedule: ScheduleSettings, jobs: list[
     fault = template_fault(engine, schedule)
     if last is not None and last.status is JobStatus.FAILED:
         fault = fault or f"The last run did not start: {for_person(last.error or '')}"
-    waiting = [at for job in own if job.status in _OPEN and schedule.next((at := _time(job)) - _SECOND) == at]
+    due = [job for job in own if job.status in _OPEN and schedule.next((at := _time(job)) - _SECOND) == at]
+    if late := next((job for job in due if job.error), None):
+        fault = fault or f"The run of {_time(late):%Y-%m-%d %H:%M} waits: {for_person(late.error or '')}"
     return Schedule(
         name,
         schedule,
-        min([*waiting, schedule.next(engine.clock())]) if schedule.enabled else None,
+        min([*map(_time, due), schedule.next(engine.clock())]) if schedule.enabled else None,
         None if last is None else _time(last),
         "" if last is None else str((last.result or {}).get("run", "")),
         fault if schedule.enabled else "",
