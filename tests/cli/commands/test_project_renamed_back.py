@@ -1,6 +1,7 @@
 """A folder in which a command only looked is renamed, worked in and renamed back; and old places that have a second record, or a link."""
 
 import json
+import shutil
 import sqlite3
 import sys
 from contextlib import closing
@@ -126,3 +127,17 @@ def test_a_worktree_is_moved_though_a_look_while_its_repository_was_gone_made_a_
     assert cli("project", "move", str(first), "--yes", pin=PIN).code == 0
     (second / "draft.json").write_text(json.dumps({"text": "hello"}))
     assert cli.json("submit", run, "draft", "--path", "draft.json").document["run_state"] == "completed"
+
+
+def test_another_repository_in_the_place_of_a_project_is_named(cli: Terminal) -> None:
+    committed(cli)
+    cli.start("note")
+    cli.git("-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "-q", "--amend", "-m", "begin well")
+    assert "The repository lacks the commit" not in cli("doctor").out
+    begun = cli.git("rev-parse", "HEAD@{1}")[:12]
+    shutil.rmtree(cli.root / ".git")
+    cli.git("init", "-q")
+    committed(cli)
+
+    for command in ("doctor", "verify"):
+        assert f"The repository lacks the commit {begun}, with which the project 'project' began" in cli(command).out

@@ -24,6 +24,7 @@ from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records.runs import ProjectRecord, RunRecord
 from wfe_mcp.workspace.files.mirror import MARK, mark_of, runs_with_files, write_gitignore
 from wfe_mcp.workspace.files.project_files import write_atomic
+from wfe_mcp.workspace.git.batch import sizes
 from wfe_mcp.workspace.git.repository import first_commit
 from wfe_mcp.workspace.system.location import Project
 from wfe_mcp.workspace.system.shell_words import shell_word
@@ -154,8 +155,22 @@ def _of_its_runs(tx: Tx, root: Path) -> str:
 
 
 def perhaps_of(tx: Tx, project: Project, id_: str) -> str:
-    """The missing project that this one may continue, as a sentence with the command; empty once this one has a run."""
-    return "" if tx.runs.page(id_, limit=1).runs else _perhaps(tx, project)
+    """What a person may want to know: that this is not the repository of its runs, or, without any, the missing project that it may
+    continue, with the command.
+    """
+    return _of_another_repository(tx, project, id_) if tx.runs.page(id_, limit=1).runs else _perhaps(tx, project)
+
+
+def _of_another_repository(tx: Tx, project: Project, id_: str) -> str:
+    record = tx.projects.get(id_)
+    if record is None or not record.first_commit or first_commit(project.root) is None:
+        return ""
+    if sizes(project.root, [record.first_commit]) != [None]:  # one that was amended is still there
+        return ""
+    return (
+        f"The repository lacks the commit {record.first_commit[:12]}, with which the project {name_of(record)!r} began: it was made again, "
+        f"or the same path on another machine is another repository. Its runs are of that one; if this is another project, rename this folder"
+    )
 
 
 def _perhaps(tx: Tx, project: Project) -> str:
