@@ -244,6 +244,16 @@ def test_the_ignored_files_that_a_grant_saw_follow_from_the_log(scene: Scene, pe
     assert "shown_differs" in {code for code, _ in found(scene)}
 
 
+@pytest.mark.attack("the template inside a granted one is changed to what no person granted", "held", "T1")
+def test_no_grant_approves_in_a_template_whose_bytes_it_does_not_name(scene: Scene, person: Person) -> None:
+    scene.define(phase("plan", approval()), name="inner")
+    scene.define({"id": "release", "kind": "flow", "template": "inner"}, phase("build", approval()))
+    until = scene.clock() + timedelta(hours=1)
+    no = refused(draft_grant, scene.engine, "drill", "release.plan", "${true}", 1, until)
+    assert "it is of another template that runs inside this one" in no.message
+    assert draft_grant(scene.engine, "drill", "build", "${true}", 1, until).phase == "build"
+
+
 @pytest.mark.attack("a file that the condition does not allow is renamed into a folder that it allows", "held", "T1")
 def test_a_rename_hides_no_file(scene: Scene, person: Person) -> None:
     give(scene, person, "${change.files.all(f, f.path.startsWith('docs/'))}")

@@ -25,7 +25,6 @@ from wfe_mcp.core.spec import GateSpec
 from wfe_mcp.engine.grants import grants
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.run_change import RunChange
-from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import EventRecord, LoadedRun
 from wfe_mcp.workflow.expressions import ExpressionError, Expressions
@@ -139,11 +138,6 @@ def may_approve(engine: Engine, tx: Tx, loaded: LoadedRun, phase: str) -> bool:
     return any(grant.state(len(grants.uses_of(tx, project, grant.id)), engine.clock()) == "live" for grant in about)
 
 
-def inside_held(plan: CompiledTemplate, phase: str) -> bool:
-    """Whether ``phase`` belongs to a template that the template runs inside, whose bytes are its own."""
-    return any(phase.startswith(f"{path}.") for path in plan.held)
-
-
 def take_use(grant: grants.Grant, shown: str, current: RunChange, path: PhasePath) -> dict[str, str]:
     """Use ``grant`` for the open approval of ``path``, in the transaction of the approval: what the approval says of it.
 
@@ -157,8 +151,6 @@ def take_use(grant: grants.Grant, shown: str, current: RunChange, path: PhasePat
         raise NotGranted(f"it is {state}")
     attempt = current.attempt(path)
     reason = _gate_refused(now, gate_of(current.state, attempt))
-    if not is_about(now, current.loaded, path) or inside_held(current.plan, now.phase):
-        reason = "it is about another phase, or another version of the template"
     reason = reason or _taken_back(current.state, path, attempt.number)
     reason = reason or _cancelled_since(tx, project, now, current.at)
     if reason:
