@@ -11,7 +11,7 @@ def transitions() -> Iterator[str]:
     from wfe_mcp.core.decide import HANDLERS
     from wfe_mcp.core.transitions import ATTEMPT_MOVES, RUN_MOVES
 
-    calls = {kind.__name__: kind.call for kind in HANDLERS if kind.call.verb}
+    calls = {kind.__name__: kind.call for kind in HANDLERS if kind.call.command}
     yield "# Transitions"
     yield ""
     yield "Which command is possible for an attempt and for a run in which status, and where it can lead. Every other one is"

@@ -64,6 +64,17 @@ async def test_a_place_that_is_not_there_is_answered_with_the_call_that_lists_th
     assert hints == [hint for hint in hints if f"status(run='{run}', detail='full')" in hint]
 
 
+async def test_a_run_that_was_cancelled_says_in_plain_words_what_it_does_not_take(connect: Connect) -> None:
+    async with connect() as agent:
+        run = (await call(agent, "start_run", template="drill", inputs={"goal": "x"}))["run"]
+        name = (await call(agent, "control_run", run=run, action="checkpoint"))["data"]["checkpoint"]["checkpoint"]
+        await call(agent, "control_run", run=run, action="cancel")
+        again = await call(agent, "control_run", run=run, action="checkpoint")
+        back = await call(agent, "rollback", run=run, to=name)
+    assert again["error"]["message"] == "You cannot take a checkpoint: the run is cancelled."
+    assert back["error"]["message"] == "You cannot roll back: the run is cancelled."
+
+
 @pytest.mark.attack("an agent rolls back over a decision through the tool", "held")
 async def test_a_decision_of_a_person_is_not_withdrawn_by_an_agent(connect: Connect, house: House) -> None:
     from tests.server.conftest import HUMAN

@@ -36,6 +36,14 @@ def test_by_name_or_phase_the_newest_is_read(scene: Scene, run: str) -> None:
     assert read(scene, run, artifact="plan_note", revision=1)["content"] == {}
 
 
+def test_an_artifact_of_another_phase_is_answered_with_the_phase_that_makes_it(scene: Scene, run: str) -> None:
+    no = refused(read, scene, run, phase="build", artifact="plan_note")
+    assert (no.code, no.message) == ("unknown_artifact", "Phase 'build' has no artifact 'plan_note'.")
+    assert no.hint == "Phase 'plan' makes it."
+    no = refused(read, scene, run, phase="build", artifact="build_not")
+    assert no.hint == "Did you mean 'build_note'?"
+
+
 @pytest.mark.parametrize(
     ("pointer", "value"), [("/steps/1/title", "two"), ("/a~1b/~0", 1), ("/steps/0", {"title": "one"}), ("", VALUE)]
 )

@@ -313,6 +313,7 @@ class Cancel(Command):
 class TakeCheckpoint(Command):
     """Record a checkpoint of the files in ``commit`` (None: without files, and ``note`` says why)."""
 
+    call = Call("take a checkpoint", "", "", callers=("server",))
     why: Why = "manual"
     phase: PhasePath | None = None
     attempt: int = 0
@@ -337,6 +338,7 @@ class Rollback(Command):
     mode, caps.
     """
 
+    call = Call("roll back", "", "", callers=("server",))
     to: int
     then: RunState
     kind: TakesBack = "rollback"

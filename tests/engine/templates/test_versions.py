@@ -175,8 +175,11 @@ def test_the_newest_version_of_a_name_starts_and_an_older_one_can_be_named(scene
 def test_a_version_of_a_template_that_is_not_kept_can_be_named_when_it_is_that_one(scene: Scene) -> None:
     shipped = template_definition(scene.engine, "quick_fix")
     assert template_definition(scene.engine, f"quick_fix@{shipped.version}") == shipped
-    assert "leave @VERSION out" in refused(template_definition, scene.engine, "quick_fix@0").hint
-    assert refused(template_definition, scene.engine, "nobody@0").code == "unknown_template"
+    no = refused(template_definition, scene.engine, "quick_fix@0")
+    assert no.hint == f"It is version {shipped.version}: leave @VERSION out."
+    no = refused(template_definition, scene.engine, "quick_fx@0")
+    assert (no.code, no.message) == ("unknown_template", "No template is called 'quick_fx'.")
+    assert no.hint.startswith("Did you mean 'quick_fix'?")
 
 
 def test_each_version_is_trusted_by_itself(scene: Scene) -> None:

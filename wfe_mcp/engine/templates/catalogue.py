@@ -143,10 +143,8 @@ def template_definition(engine: Engine, name: str, outer: str = "") -> Offer:
     """
     base, at, version = name.partition("@")
     known, marks = _readers(engine)
-    if at:
-        return _with_marks([_version(engine, base, version, known.get(base))], marks)[0]
     if base in known:
-        return _with_marks([known[base]()], marks)[0]
+        return _with_marks([_version(engine, base, version, known[base]) if at else known[base]()], marks)[0]
     others = sorted({*known} - {outer})
     hint = nearest_hint(base, others, f"Templates: {', '.join(others)}.")
     raise Refused("unknown_template", f"No template is called {base!r}.", hint)
@@ -302,21 +300,21 @@ def _readers(engine: Engine) -> tuple[_Readers, _Marks]:
     return readers, marks
 
 
-def _version(engine: Engine, name: str, version: str, read: Callable[[], Offer] | None) -> Offer:
+def _version(engine: Engine, name: str, version: str, read: Callable[[], Offer]) -> Offer:
     """The kept version, else the template of this name when that is its version."""
     with engine.store.read() as tx:
         templates = tx.templates.versions(engine.project_id, name)
     for record in templates:
         if record.version == version:
             return _stored_offer(engine, record)
-    offer = read() if read else None
-    if offer is not None and offer.version == version:
+    offer = read()
+    if offer.version == version:
         return offer
     versions = [record.version for record in templates]
     raise Refused(
         "unknown_template",
         f"Template {name!r} has no version {version!r}.",
-        f"Kept versions: {', '.join(versions)}." if versions else "No version of it is kept: leave @VERSION out.",
+        f"Kept versions: {', '.join(versions)}." if versions else f"It is version {offer.version}: leave @VERSION out.",
     )
 
 

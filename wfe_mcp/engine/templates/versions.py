@@ -73,7 +73,7 @@ def keep_version(
     if report.faults:
         raise Refused(
             "invalid_template",
-            f"The template has {plural(len(report.faults), 'error')}: {report.faults[0].message}.",
+            f"The template has {plural(len(report.faults), 'error')}: {report.faults[0].message}",
             "Fix what the details name and try again.",
             report.errors,
         )

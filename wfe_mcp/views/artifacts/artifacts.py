@@ -377,7 +377,10 @@ def phase_of(run_overview: Overview, phase: str, artifact: str) -> PhasePath:
     wanted = artifact or phase
     open_paths = [attempt.phase for attempt in state.open_attempts if plan.has_artifact(attempt.phase)]
     hint = nearest_hint(wanted, [*makers, *open_paths], f"Artifacts: {', '.join(makers)}.")
-    raise Refused("unknown_artifact", f"The run has no artifact {wanted!r}.", hint)
+    if phase and artifact in makers:
+        hint = f"Phase {makers[artifact]!r} makes it."
+    where = f"Phase {phase!r}" if phase and artifact else "The run"
+    raise Refused("unknown_artifact", f"{where} has no artifact {wanted!r}.", hint)
 
 
 def head_view(head: RevisionHead) -> HeadView:
