@@ -142,6 +142,23 @@ def test_a_signature_that_was_made_for_another_place_proves_nothing(scene: Scene
         assert "not at http://localhost" in found["data"]["problems"][0]["message"]
 
 
+@pytest.mark.attack("a proof has all that a passkey gives, in the name of the pinned one, by another key", "detected", "T1")
+def test_a_proof_that_another_key_signed_in_the_name_of_the_pinned_one_is_found(
+    scene: Scene, person: Signer, key: SoftKey
+) -> None:
+    approved(scene, person, key)
+    there = clone(scene)
+    proof = json.loads(the_proof(there).read_text(encoding="utf-8"))
+    question = {"challenge": text(challenge(proof["statement"]))}
+    made = Assertion.of_browser(json.loads(SoftKey("robot", id=key.id).get(question, "http://localhost:7333")))
+    assert made.id == proof["signature"]["id"]
+    proof["signature"] = made.model_dump()
+    the_proof(there).write_text(json.dumps(proof, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    code, found = verified(there)
+    assert (code, codes(found)) == (1, ["signature_wrong"])
+    assert "it is not by this key" in found["data"]["problems"][0]["message"]
+
+
 def test_a_proof_by_a_key_that_was_not_pinned_then_is_found(scene: Scene, person: Signer, key: SoftKey) -> None:
     approved(scene, person, key)
     phone = SoftKey("phone")

@@ -77,6 +77,9 @@ def test_a_second_reset_keeps_all_three_keys_apart(cli: Terminal) -> None:
     assert found.code == 0, found.out
     assert {first, second} < {one["key"] for one in found.data["decisions"]["signed"]}
     assert [one["before"] for one in found.data["pin_resets"]] == [first, second]
+    with opened(cli) as engine:
+        (warning,) = reset_warnings(engine)
+    assert f"before it {second[:16]}" in warning
 
 
 def test_a_locked_pin_is_no_lock_for_the_new_one(cli: Terminal) -> None:
@@ -84,7 +87,7 @@ def test_a_locked_pin_is_no_lock_for_the_new_one(cli: Terminal) -> None:
     for _ in range(5):
         cli("approve", run, "send", pin="wrong horse")
     assert "wfe-mcp pin reset" in cli("approve", run, "send", pin=PIN).err
-    reset(cli)
+    assert cli("pin", "reset", "--yes", pin=NEW).code == 0, "while every PIN is refused"
     assert cli("approve", run, "send", pin=NEW).code == 0
 
 
