@@ -51,11 +51,13 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/security/test_statements.py",
         "tests/dashboard/test_approvers.py",
         "tests/dashboard/test_passkey_decisions.py",
+        "tests/dashboard/test_passkey_sites.py",
         "tests/dashboard/test_verify_approvals.py",
         "tests/server/test_decision_page.py",
         "tests/cli/commands/test_approvers.py",
         "tests/cli/commands/test_pin_reset.py",
         "tests/cli/commands/test_signed_decisions.py",
+        "tests/delivery/attestations",
     ),
     "engine/delivery": (
         "tests/engine/delivery",

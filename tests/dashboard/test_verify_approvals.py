@@ -142,7 +142,9 @@ def test_a_signature_that_was_made_for_another_place_proves_nothing(scene: Scene
         assert "not at http://localhost" in found["data"]["problems"][0]["message"]
 
 
-@pytest.mark.attack("a proof has all that a passkey gives, in the name of the pinned one, by another key", "detected", "T1")
+@pytest.mark.attack(
+    "a proof has all that a passkey gives, in the name of the pinned one, by another key", "detected", "T1"
+)
 def test_a_proof_that_another_key_signed_in_the_name_of_the_pinned_one_is_found(
     scene: Scene, person: Signer, key: SoftKey
 ) -> None:

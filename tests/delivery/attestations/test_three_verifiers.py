@@ -272,6 +272,18 @@ def test_each_kind_of_key_proves_a_decision_to_all_three(tmp_path: Path) -> None
     ] * len(found)
 
 
+@pytest.mark.attack("a decision that another key signed is put under the name of a pinned one", "detected", "T1; T11")
+def test_a_decision_that_another_key_signed_is_none_to_all_three(tmp_path: Path) -> None:
+    file, bundles = tmp_path / "approvers.json", tmp_path / "forged.intoto.jsonl"
+    file.write_bytes(LAST.text.encode())
+    others = (person("robot"), passkey("robot"), passkey("robot", "EdDSA"), passkey("robot", "RS256"))
+    forged = [Approver(of.key, by.sign) for of, by in zip((BOB, LAPTOP, PHONE, DESK), others, strict=True)]
+    bundles.write_bytes(b"".join(decision(each, LAST) for each in forged))
+    found = [ours(file.read_bytes(), bundles.read_bytes())]
+    found += [theirs(program, tmp_path, file)[bundles.name] for program in programs()]
+    assert [each["decisions"] for each in found] == [[]] * len(found)
+
+
 @pytest.mark.attack("a passkey's signature made at another site counts as one of the server's", "held", "T1")
 @pytest.mark.parametrize(
     ("key", "origin", "holds"),
