@@ -50,6 +50,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/security/test_forged_decisions.py",
         "tests/security/test_statements.py",
         "tests/dashboard/test_approvers.py",
+        "tests/dashboard/test_on_demand.py",
         "tests/dashboard/test_passkey_decisions.py",
         "tests/dashboard/test_passkey_sites.py",
         "tests/dashboard/test_verify_approvals.py",

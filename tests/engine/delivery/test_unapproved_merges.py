@@ -294,6 +294,21 @@ def test_no_commit_is_made_on_the_base(scene: Scene, name: str) -> None:
     assert main_of(scene) == began
 
 
+@pytest.mark.attack("the branch of the change is made another name of the base, to commit there", "held", "#29")
+def test_a_branch_that_became_another_name_of_the_base_takes_no_commit(scene: Scene) -> None:
+    delivered(scene)
+    run = scene.start(phase("build", READS), steps(BRANCH, name="start"), phase("wait"), steps(COMMIT, name="ship"))
+    worked(scene, run)
+    began, branch = main_of(scene), scene.git("branch", "--show-current").strip()
+    scene.git("symbolic-ref", f"refs/heads/{branch}", "refs/heads/main")
+    scene.do(run, "wait")
+    scene.work()
+    assert main_of(scene) == began
+    assert f"HEAD is on 'main', not on the branch of the change. Change over: git switch {branch}" in str(
+        results(scene, run)
+    )
+
+
 @pytest.mark.attack("a pull request of files that no person approved is merged", "held", "#29")
 @pytest.mark.parametrize("by_others", [False, True])
 def test_a_pull_request_that_no_person_approved_is_opened_and_not_merged(scene: Scene, by_others: bool) -> None:

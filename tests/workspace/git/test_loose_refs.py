@@ -9,9 +9,13 @@ import pytest
 
 from tests.workspace.checkpoint_scene import AT, LIMITS, Git, user_state, write
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.delivery.git import refs
 from wfe_mcp.workspace.git import objects
-from wfe_mcp.workspace.git.checkpoints import REFS, keep, list_checkpoints
+from wfe_mcp.workspace.git.checkpoints import REFS, drop, keep, list_checkpoints
+from wfe_mcp.workspace.git.job_refs import drop_jobs, job_ref, keep_files
+from wfe_mcp.workspace.git.own_refs import advance_ref
 from wfe_mcp.workspace.git.snapshot import take
+from wfe_mcp.workspace.git.working_tree import hashed_tree
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows every ref is left to git")
 
@@ -137,3 +141,33 @@ def test_a_disk_that_refuses_a_write_leaves_no_lock(
     monkeypatch.setattr(objects.os, "fsync", full)
     assert not objects.create(root, REF, commit)
     assert list((root / ".git" / "refs").rglob("*.lock")) == []
+
+
+@pytest.mark.attack(
+    "a ref of ours is made another name of a branch, so that we move or delete the branch", "held", "T11"
+)
+def test_what_names_a_branch_is_replaced_and_removed_itself(root: Path, repo: Git, commit: str) -> None:
+    audit, branches = "refs/wfe/audit", repo("for-each-ref", "refs/heads")
+    repo("branch", "old", commit)
+    for ref in (audit, REF, job_ref("j")):
+        repo("symbolic-ref", ref, "refs/heads/main")
+    repo("symbolic-ref", f"{REFS}/r/two", "refs/heads/unborn")
+
+    assert advance_ref(root, audit, lambda _: commit, "The anchor") == commit
+    keep(root, "r/two", commit)
+    keep_files(root, "j", hashed_tree(root).files, AT)
+    repo("symbolic-ref", job_ref("k"), "refs/heads/old")
+    repo("symbolic-ref", f"{REFS}/r/three", "refs/heads/old")
+    drop_jobs(root, but=["j"])
+    drop(root, [NAME, "r/three"])
+    repo("symbolic-ref", "refs/heads/change", "refs/heads/old")
+    refs.remove(root, "refs/heads/change", commit)
+
+    assert repo("rev-parse", "old").strip() == commit
+    repo("branch", "-D", "old")
+    assert repo("for-each-ref", "refs/heads") == branches
+    assert repo("for-each-ref", "--format=%(refname)%(symref)", "refs/wfe").split() == [
+        audit,
+        f"{REFS}/r/two",
+        job_ref("j"),
+    ]

@@ -82,7 +82,7 @@ def move(root: Path, ref: str, new: str, old: str, why: str) -> None:
 
 def remove(root: Path, ref: str, old: str) -> None:
     """Delete ``ref`` where it is ``old``. Raises DeliveryFault ``conflict``."""
-    done = run_git(root, *_DURABLE, "update-ref", "-d", ref, old, ok=None)
+    done = run_git(root, *_DURABLE, "update-ref", "--no-deref", "-d", ref, old, ok=None)
     if done is None or done.returncode:
         _refuse(root, ref, old, done.stderr if done else b"")
 

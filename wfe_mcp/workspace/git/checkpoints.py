@@ -78,7 +78,7 @@ def drop(root: Path, names: Iterable[str]) -> None:
     with refusing_disk_faults("Checkpoints cannot be dropped"):
         if lines:
             release_locks(require_repository(root).common, (f"{REFS}/{name}" for name in names if name in there))
-            run_git(root, *_DURABLE, "update-ref", "--stdin", stdin="".join(lines).encode())
+            run_git(root, *_DURABLE, "update-ref", "--no-deref", "--stdin", stdin="".join(lines).encode())
 
 
 def changes(root: Path, old: str, new: str) -> tuple[FileChange, ...]:
@@ -134,7 +134,7 @@ def _refs(root: Path, prefix: str, field: str) -> dict[str, str]:
 
 def _point(root: Path, name: str, commit: str) -> None:
     # An empty old value: the ref must not exist yet.
-    done = run_git(root, *_DURABLE, "update-ref", f"{REFS}/{name}", commit, "", ok=None)
+    done = run_git(root, *_DURABLE, "update-ref", "--no-deref", f"{REFS}/{name}", commit, "", ok=None)
     there = "" if done is not None and done.returncode == 0 else list_checkpoints(root, name).get(name)
     if there in {"", commit}:
         return

@@ -53,7 +53,8 @@ def drop_jobs(root: Path, but: Collection[str]) -> None:
     old = [ref for ref in refs if ref.removeprefix(_REFS) not in but]
     if old:
         release_locks(require_repository(root).common, old)
-        run_git(root, "update-ref", "--stdin", stdin="".join(f"delete {ref}\n" for ref in old).encode(), ok=None)
+        lines = "".join(f"delete {ref}\n" for ref in old)
+        run_git(root, "update-ref", "--no-deref", "--stdin", stdin=lines.encode(), ok=None)
 
 
 def _content(root: Path, path: str, node: Node) -> bytes | None:

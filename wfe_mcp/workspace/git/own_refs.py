@@ -1,7 +1,8 @@
 """A ref of ours goes forward from the commit that it has, while other processes move it too.
 
 It is moved by compare-and-swap: of two processes both additions stay, and kill -9 leaves all of one or none. The lock that it
-leaves too is removed once it is old: a living process holds one for milliseconds.
+leaves too is removed once it is old: a living process holds one for milliseconds. One that an agent made another name of a branch
+becomes a ref of ours again; the branch stays.
 """
 
 import time
@@ -32,7 +33,7 @@ def advance_ref(root: Path, ref: str, make: Callable[[str], str], what: str) -> 
         if new_commit == before or create(root, ref, new_commit, before):
             return new_commit
         # An empty old value: the ref must not exist yet.
-        done = run_git(root, *_DURABLE, "update-ref", "-m", "wfe-mcp", ref, new_commit, before, ok=None)
+        done = run_git(root, *_DURABLE, "update-ref", "--no-deref", "-m", "wfe-mcp", ref, new_commit, before, ok=None)
         if done is not None and done.returncode == 0:
             return new_commit
         time.sleep(0.002 * number)  # another process was faster, or is writing right now
