@@ -11,6 +11,10 @@ import pytest
 
 from tests.cli.commands.test_project import committed, projects, renamed
 from tests.cli.scene import PIN, Terminal
+from wfe_mcp.core.model import By
+from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.runs.start import start_run
+from wfe_mcp.workspace.system.location import project_at
 
 pytestmark = pytest.mark.usefixtures("in_git")
 
@@ -129,7 +133,9 @@ def test_a_worktree_is_moved_though_a_look_while_its_repository_was_gone_made_a_
     assert cli.json("submit", run, "draft", "--path", "draft.json").document["run_state"] == "completed"
 
 
-def test_another_repository_in_the_place_of_a_project_is_named(cli: Terminal) -> None:
+def test_another_repository_in_the_place_of_a_project_is_named_until_the_person_has_accepted_it(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     committed(cli)
     cli.start("note")
     cli.git("-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "-q", "--amend", "-m", "begin well")
@@ -141,3 +147,22 @@ def test_another_repository_in_the_place_of_a_project_is_named(cli: Terminal) ->
 
     for command in ("doctor", "verify"):
         assert f"The repository lacks the commit {begun}, with which the project 'project' began" in cli(command).out
+    before = renamed(cli, monkeypatch)
+    assert "! ANOTHER first commit" in cli("project", "move", str(before), "--yes", pin=PIN).out
+    assert "The repository lacks the commit" not in cli("doctor").out
+
+
+def test_a_look_at_all_projects_brings_no_forgotten_one_back_and_a_new_run_does(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.start("note")
+    serving = create_engine(project_at(cli.root), environment={"WFE_DATABASE_URL": f"sqlite:///{cli.database}"})
+    monkeypatch.chdir(cli.place)
+    with closing(serving):
+        assert serving.project_id
+        assert cli("project", "forget", str(cli.root), "--yes", pin=PIN).code == 0
+        for words in (("list", "--all"), ("inbox",), ("project", "list")):
+            cli(*words)
+        assert str(cli.root) not in projects(cli)
+        start_run(serving, By("codex"), "note", {})
+    assert str(cli.root) in projects(cli)

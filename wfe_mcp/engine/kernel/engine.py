@@ -108,6 +108,7 @@ class Engine:
             tempfile.tempdir = None  # it may be remembered already
         self.clock = clock
         self._holder = holder
+        self._is_beside = beside is not None
         self.plans = TemplateCache() if beside is None else beside.plans
         self.listeners: list[Callable[[str], None]] = []
         self.workers: dict[Callable[[], None], Callable[[Tx, str], bool]] = {}
@@ -166,7 +167,7 @@ class Engine:
                 from wfe_mcp.engine.kernel.identity import identify
 
                 # Read here, never first inside a transaction: there is one writer at a time.
-                self._project_id, self.perhaps = identify(self._store, self.project)
+                self._project_id, self.perhaps = identify(self._store, self.project, brings_back=not self._is_beside)
                 self._store.settings_listeners.append(self.has_changed)
             return self._store
 

@@ -35,9 +35,10 @@ _NAMED = 3
 _LOOKED_AT = 50
 
 
-def identify(store: Store, project: Project) -> tuple[str, str]:
+def identify(store: Store, project: Project, *, brings_back: bool = True) -> tuple[str, str]:
     """The id of the project in this folder, created when it is new; and what a person may want to know about it.
 
+    ``brings_back``: a command in its folder does, where it was forgotten; a list of all projects does not.
     Refuses ``needs_human`` where the folder says that it is a project whose own folder is gone.
     """
     with store.read() as tx:
@@ -46,10 +47,10 @@ def identify(store: Store, project: Project) -> tuple[str, str]:
         hint = "" if moved else _perhaps(tx, project) if known is None else ""
     if moved is not None:
         raise moved
-    return add_project(store, project, known), hint
+    return add_project(store, project, known, brings_back=brings_back), hint
 
 
-def add_project(store: Store, project: Project, known: ProjectRecord | None = None) -> str:
+def add_project(store: Store, project: Project, known: ProjectRecord | None = None, *, brings_back: bool = True) -> str:
     """Make ``project`` known, whatever its folder claims to be, and mark it; its id."""
     commit = first_commit(project.root) if project.is_git and (known is None or known.first_commit is None) else None
     changes: dict[str, object] = {}
@@ -58,7 +59,7 @@ def add_project(store: Store, project: Project, known: ProjectRecord | None = No
         changes |= {"root": str(project.root)} if is_elsewhere else {}
         changes |= {"key": project.key} if known.key != project.key else {}
         changes |= {"first_commit": commit} if commit else {}
-        changes |= {"forgotten_at": None} if known.forgotten_at else {}
+        changes |= {"forgotten_at": None} if known.forgotten_at and brings_back else {}
     if known is None or changes:
         with store.tx() as tx:
             project_id = known.id if known else tx.projects.id_of(project.key, str(project.root), commit)

@@ -157,6 +157,9 @@ def move(store: Store, by: By, planned: Move, now: datetime) -> None:
         if planned.replaces:
             tx.projects.change(planned.replaces, {"key": f"moved:{planned.replaces}", "forgotten_at": now})
         changes: dict[str, object] = {"key": planned.new.key, "forgotten_at": None}
+        # The person has seen whether it is another one.
+        if planned.new.is_git and (commit := first_commit(planned.new.root)):
+            changes["first_commit"] = commit
         if _is_inside(planned.old, planned.record.root) or planned.record.key != planned.new.key:
             changes["root"] = str(planned.new.root)
         tx.projects.change(planned.record.id, changes)

@@ -41,7 +41,7 @@ from wfe_mcp.engine.templates.versions import refuse_absent
 from wfe_mcp.engine.work.following import begin_item
 from wfe_mcp.engine.work.items import WORK
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.runs import LoadedRun, NewRun
+from wfe_mcp.store.records.runs import LoadedRun, NewRun, ProjectRecord
 from wfe_mcp.workspace.config.settings import LoadedSettings
 from wfe_mcp.workspace.git.repository import why_no_repository
 from wfe_mcp.workspace.git.working_tree import SeenFiles
@@ -99,11 +99,13 @@ def start_run(
     mark(engine.root, engine.project_id, make=True)
     composition_of(engine)  # as in ``change_run``
     with engine.store.tx() as tx:
-        _refuse_moved(engine, tx)
+        project = _project_here(engine, tx)
         # Again, now that no other can write: of two starts with one key the first wins.
         if idempotency_key and (known := tx.runs.for_key(engine.project_id, idempotency_key, args)) is not None:
             return engine.load(tx, known)
         refuse_start(engine, tx, settings.server.limits, by)
+        if project.forgotten_at:  # since this process was started
+            tx.projects.change(project.id, {"forgotten_at": None})
         document = tx.documents.keep(plan.definition)
         # Its own definition too: verify compares the run's gates with it.
         own = [checked.chosen.own] if checked.chosen.own_sha256 != document else []
@@ -212,8 +214,8 @@ def _title(tx: Tx, engine: Engine, plan: CompiledTemplate, wanted: str, inputs: 
     return first_words(template.title or template.name) + (f" #{before + 1}" if before else "")
 
 
-def _refuse_moved(engine: Engine, tx: Tx) -> None:
-    """A person may have said meanwhile that this folder is another project: a run of this one would be lost to them."""
+def _project_here(engine: Engine, tx: Tx) -> ProjectRecord:
+    """The project of this folder. A person may have said meanwhile that it is another: a run of this one would be lost to them."""
     project = known_at(tx, engine.project)
     if project is None or project.id != engine.project_id:
         raise Refused(
@@ -221,6 +223,7 @@ def _refuse_moved(engine: Engine, tx: Tx) -> None:
             f"{engine.root} is another project since this process was started: its folder was moved.",
             "Start the client in it again.",
         )
+    return project
 
 
 def _files_now(engine: Engine) -> str | None:
