@@ -57,6 +57,8 @@ def test_an_item_says_that_nothing_of_its_change_is_on_the_base_until_it_is_ther
     assert cli("approve", run, "build", pin=PIN).code == 0
     assert cli("watch", run).code == 0
     assert ("done task" in show(), "any more" in show()) == (True, False)
+    git(cli.root, "update-ref", "refs/remotes/origin/main", "main^")
+    assert "any more" not in show(), "what was fetched is older than the merge, and proves nothing"
     git(cli.root, "switch", "-q", "main")
     git(cli.root, "revert", "--no-edit", "HEAD")
     git(cli.root, "push", "-q", "origin", "main")
