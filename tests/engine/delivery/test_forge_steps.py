@@ -246,12 +246,30 @@ def test_undo_of_the_run_closes_its_pull_request_and_removes_its_branch(scene: S
         assert (forge.pulls[0].state, forge.tip(branch)) == ("closed", "")
 
 
+def test_undo_leaves_a_pull_request_open_that_a_person_opened_first(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        phases = (phase("build", approval()), steps(*UP_TO_PUSH, name="ship"), phase("look"), steps(OPEN))
+        run = scene.start(*phases)
+        scene.begin(run, "build")
+        scene.write("app.py", "VALUE = 2\n")
+        scene.submit(run, "build")
+        approve(scene, run, "build")
+        scene.work()
+        forge.opened(scene.git("symbolic-ref", "--short", "HEAD").strip(), "main", "By hand", "")
+        scene.begin(run, "look")
+        scene.submit(run, "look")
+        scene.work()
+        assert (scene.state(run).status, len(forge.pulls)) == ("completed", 1)
+        undo_delivery(scene.engine, HUMAN, run)
+        assert forge.count("PATCH", "/pulls/") == 0, "it was not closed by the undo"
+
+
 def test_undo_after_the_merge_changes_nothing_and_names_the_reverting_run(scene: Scene) -> None:
     with at_forge(scene) as forge:
         run = proposed(scene, OPEN, MERGE_IT)
         merged = forge.tip("main")
         no = refused(undo_delivery, scene.engine, HUMAN, run)
-        assert f"{merged[:12]} is on 'main'" in f"{no.message} {no.hint}"
+        assert f"{merged[:12]} was merged into 'main'" in f"{no.message} {no.hint}"
         assert (forge.pulls[0].state, forge.tip("main")) == ("merged", merged)
 
 
