@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -78,12 +78,14 @@ def found(scene: Scene) -> set[tuple[str, str]]:
     return {(one.code, one.message) for one in verify(scene.engine).findings}
 
 
-def use_unasked(scene: Scene, run: str, row: str = "1", lie: Mapping[str, object] | None = None) -> None:
+def use_unasked(
+    scene: Scene, run: str, row: str = "1", lie: Mapping[str, object] | None = None, by: By = GRANTED
+) -> None:
     """A program of the agent uses the grant for what is to be decided now; it asks nothing."""
     view = open_approval(scene.engine, overview_of(scene.engine, run), "plan")
     assert view is not None
     use = partial(_use_with, plain(view) | dict(lie or {}), sealed=True, row=row)
-    approvals.decide(scene.engine, GRANTED, run, "plan", grant=use)
+    approvals.decide(scene.engine, by, run, "plan", grant=use)
 
 
 def faults(scene: Scene) -> list[str]:
@@ -116,6 +118,17 @@ def test_a_grant_does_nothing_but_approve(scene: Scene, person: Person, move: An
     scene.do(run, "build")
     move(scene.engine, GRANTED, run, name, "again")
     assert "decision_unsigned" in {code for code, _ in found(scene)}
+
+
+@pytest.mark.attack("a use of a grant is said to be of another person, or of a passkey", "detected", "T1")
+@pytest.mark.parametrize(
+    "by", [replace(GRANTED, actor="grant g-1 of bob"), replace(GRANTED, assurance=Assurance.PASSKEY)]
+)
+def test_a_use_is_of_the_person_who_gave_the_grant(scene: Scene, person: Person, by: By) -> None:
+    give(scene, person)
+    run = begin(scene)
+    use_unasked(scene, run, by=by)
+    assert faults(scene) == ["it names another caller than grant g-1"]
 
 
 @pytest.mark.attack("the use of a grant is said to be of another run", "detected", "T1")

@@ -214,6 +214,9 @@ def test_no_grant_lets_steps_act(scene: Scene, person: Person) -> None:
     scene.define(phase("plan"), steps)
     no = refused(draft_grant, scene.engine, "drill", "ship", FEW, 1, scene.clock() + HOUR)
     assert "its steps act outside the working tree" in no.message
+    scene.define(phase("plan"))
+    no = refused(draft_grant, scene.engine, "drill", "plan", FEW, 1, scene.clock() + HOUR)
+    assert no.hint == "None of its phases asks."
 
 
 @pytest.mark.parametrize(
@@ -224,6 +227,7 @@ def test_no_grant_lets_steps_act(scene: Scene, person: Person) -> None:
         ("${size(changed) < 3}", "cannot be evaluated"),
         ("${change.lines < 3}", "there is no key 'lines'"),
         ("${attempt}", "must be true or false"),
+        ("${attempt < 3 && 'a\0' != 'b'}", "holds NUL"),
         ("${artifacts.plan_note.title == 'x'}", "cannot be evaluated"),
     ],
 )
