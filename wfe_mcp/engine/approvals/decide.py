@@ -370,7 +370,7 @@ def _changed_meanwhile(current: RunChange, path: PhasePath, now: FilesNow) -> bo
             phase=path,
         )
         return True
-    if attempt.tree is not None and tree != attempt.tree and attempt.status is AttemptStatus.AWAITING:
+    if tree != attempt.tree and attempt.status is AttemptStatus.AWAITING:
         if now.branch:  # its gates would judge, and fail, what the run does not work on
             message = f"The gates of {path!r} passed on a commit of branch {now.branch!r}, which is not checked out."
             hint = f"Nothing has changed. If its work is here now, send it back: wfe-mcp reject {current.run.id} {shell_path(path)} --feedback TEXT"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Stage
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.repository import branch_with, head
 
@@ -103,7 +104,7 @@ def files_now(engine: Engine, run_id: str, path: PhasePath) -> FilesNow:
         heads = [evidence.head for evidence in tx.evidence.of_run(loaded.record.id, path, attempt.number)]
     tree = _tree(loaded, ignored)
     before = attempt.asked_tree or attempt.tree
-    bound, changed = tree if reads_files(loaded.state, path) else None, changed_since(loaded, before, tree)
+    bound, changed = tree if _judged_files(loaded.state, attempt) else None, changed_since(loaded, before, tree)
     moved, branch = ("", "") if changed == () else _moved_head(loaded.record, next(filter(None, heads[::-1]), ""))
     commit = head(Path(loaded.record.worktree)) if loaded.state.phase(path).kind == "steps" else None
     return FilesNow(tree, bound, changed, commit, moved, branch)
@@ -252,6 +253,17 @@ def reads_files(state: RunState, path: PhasePath) -> bool:
     """Whether a gate of ``path`` binds the tree."""
     spec = state.phase(path)
     return any(gate.binds_tree for gate in (*spec.gates_before, *spec.gates))
+
+
+def _judged_files(state: RunState, attempt: Attempt) -> bool:
+    """Whether gates judged the files that were submitted for ``attempt``, also where git could not be read then.
+
+    Before the work nothing is bound to a tree.
+    """
+    gates = state.phase(attempt.phase).gates
+    return attempt.tree is not None or any(
+        verdict.stage is Stage.AFTER and gates[verdict.gate].binds_tree for verdict in attempt.verdicts
+    )
 
 
 def _tree(loaded: LoadedRun, ignored: tuple[str, ...]) -> str | None:
