@@ -10,6 +10,7 @@ import pytest
 from tests.workspace.checkpoint_scene import AT, LIMITS, Git, user_state, write
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.delivery.git import refs
+from wfe_mcp.delivery.git.remote import Remote, fetch
 from wfe_mcp.workspace.git import objects
 from wfe_mcp.workspace.git.checkpoints import REFS, drop, keep, list_checkpoints
 from wfe_mcp.workspace.git.job_refs import drop_jobs, job_ref, keep_files
@@ -171,3 +172,15 @@ def test_what_names_a_branch_is_replaced_and_removed_itself(root: Path, repo: Gi
         f"{REFS}/r/two",
         job_ref("j"),
     ]
+
+
+def test_what_was_fetched_moves_no_branch_that_its_ref_names(root: Path, repo: Git, tmp_path: Path) -> None:
+    there, before = tmp_path / "there.git", repo("rev-parse", "HEAD").strip()
+    repo("clone", "-q", "--bare", ".", str(there))
+    repo("remote", "add", "origin", str(there))
+    repo("symbolic-ref", "refs/remotes/origin/main", "refs/heads/main")
+    newer = repo("commit-tree", "-p", "HEAD", "-m", "theirs", "HEAD^{tree}").strip()
+    repo("push", "-q", str(there), f"{newer}:refs/heads/main")
+
+    assert fetch(Remote(root, "origin", str(there)), "main") == newer
+    assert repo("rev-parse", "main", "refs/remotes/origin/main").split() == [before, newer]

@@ -324,7 +324,7 @@ def _leftovers(engine: Engine) -> Iterator[HealthFinding]:
     if foreign := sorted((unknown & refs) - {*lost}):
         first = f"{checkpoints.REFS}/{foreign[0]}"
         message = f"{plural(len(foreign), 'run')} not in this database, the first: {first}"
-        drop = f"git for-each-ref --format='delete %(refname)' {first} | git update-ref --stdin"
+        drop = f"git for-each-ref --format='delete %(refname)' {first} | git update-ref --no-deref --stdin"
         yield HealthFinding("checkpoints", "note", f"{message}. Unless another database has them: {drop}")
     from wfe_mcp.engine.maintenance.restore_log import left_copies
 

@@ -133,7 +133,7 @@ def fetch(remote: Remote, branch: str, there: str | None = None) -> str:
         )
     if done.returncode:
         raise _fault(remote, "cannot be fetched from", done.stderr)
-    run_git(remote.root, "update-ref", tracking, there)
+    run_git(remote.root, "update-ref", "--no-deref", tracking, there)
     return there
 
 

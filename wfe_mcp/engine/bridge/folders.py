@@ -85,7 +85,7 @@ class BridgedFolder:
         if not (worktrees_folder(engine) / folder).is_dir():
             # What a new folder lacks is no change of the server's: it would be taken out of the developer's clone.
             for ref in ("seen", "taken", "given"):
-                run_git(engine.root, "update-ref", "-d", f"{refs_of(name)}/{ref}")
+                run_git(engine.root, "update-ref", "--no-deref", "-d", f"{refs_of(name)}/{ref}")
         path = make_worktree(engine, folder, detached=True).tree.path
         below = engine.root.relative_to(engine.project.worktree)
         (path / below).mkdir(parents=True, exist_ok=True)
@@ -184,7 +184,7 @@ class BridgedFolder:
         old = text_of(run_git(self.engine.root, *words)).split()[_PUSHES:]
         if old:
             lines = "".join(f"delete {ref}\n" for ref in old if not ref.endswith("/base")).encode()
-            run_git(self.engine.root, "update-ref", "--stdin", stdin=lines)
+            run_git(self.engine.root, "update-ref", "--no-deref", "--stdin", stdin=lines)
 
 
 def _clone(snapshot: Snapshot) -> tuple[str, str, str]:
