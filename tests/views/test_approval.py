@@ -16,12 +16,10 @@ from wfe_mcp.engine.history.forks import fork_run
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import ApprovalView, answers as decisions, open_approval, shown_sha256
-from wfe_mcp.views.approvals.changes import NO_GIT
 from wfe_mcp.views.approvals.model import Named
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import details_of
 from wfe_mcp.views.values.model import plain
-from wfe_mcp.workspace.system.temporary import remove_folder
 
 
 def shown(scene: Scene, run: str, name: str = "plan") -> ApprovalView:
@@ -301,22 +299,6 @@ def test_what_changed_before_the_first_claim_is_named_in_the_decision_and_in_the
     assert answer in [one.text for one in shown(scene, run).unusual]
     assert [file.path for file in shown(scene, run).changes[0].files] == ["money.py", "more.py"]
     assert scene.status(run).data["warnings"] == [answer]
-
-
-def test_a_run_without_git_says_what_an_approval_is_about(scene: Scene) -> None:
-    remove_folder(scene.root / ".git")
-    run = scene.start(phase("plan", approval()))
-    scene.do(run, "plan")
-    view = shown(scene, run)
-    assert (view.tree, view.changes[0].note) == ("", NO_GIT)
-    assert view.unusual == ()
-
-
-def test_a_run_that_lost_its_git_is_unusual(scene: Scene) -> None:
-    run = scene.start(phase("plan", approval()))
-    scene.do(run, "plan")
-    scene.git("config", "core.bare", "true")
-    assert [one.text for one in shown(scene, run).unusual] == ["Git can no longer read the files of this project."]
 
 
 def test_an_older_run_began_with_its_first_claim_that_read_the_files(scene: Scene) -> None:

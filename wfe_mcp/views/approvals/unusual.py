@@ -18,7 +18,7 @@ from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
 from wfe_mcp.gates.invocation import starts_file
 from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
-from wfe_mcp.views.approvals.changes import COMMIT, LOST_GIT, Delivery, by_folder, in_repositories, is_in_base
+from wfe_mcp.views.approvals.changes import COMMIT, LOST_GIT, NO_GIT, Delivery, by_folder, in_repositories, is_in_base
 from wfe_mcp.views.approvals.evidence import IGNORED, differing_executions
 from wfe_mcp.views.approvals.model import Change, GateEvidence, OpinionShown
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shorten_paths
@@ -35,6 +35,7 @@ _NAMED = 5
 MOST_CANCELLED = 100
 """So many cancelled runs of a project are looked at."""
 _NOT_IN_DIFF = "What a check reads there is not in the diff."
+_MAY_BE_MORE = "It may have changed more than what is shown: the files were first recorded later, or not yet."
 _ORDER = get_args(Weight)
 _NO_TEXT = word_set(
     """
@@ -304,8 +305,11 @@ def _of_watched(overview: Overview, changes: Sequence[Change]) -> Iterator[Unusu
                         f"{how.capitalize()} since the run began, and {where}: {shorten_paths(listed)}.",
                         "A check may read what no diff and no clean checkout has.",
                     )
-        if change.note == LOST_GIT and overview.loaded.state.tree is not None:
+        lost, is_known = change.note == LOST_GIT, overview.loaded.state.tree is not None
+        if lost and is_known:
             yield Unusual("warning", "Git can no longer read the files of this project.", change.note)
+        if not (lost or is_known or change.note == NO_GIT):
+            yield Unusual("warning", "Git could not read the files when the run began.", _MAY_BE_MORE)
 
 
 def _of_commit(root: Path, changes: Sequence[Change], delivery: Delivery) -> Iterator[Unusual]:
