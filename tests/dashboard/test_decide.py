@@ -164,6 +164,16 @@ def test_changed_files_run_the_gates_again_and_the_new_request_is_led_to(scene: 
     assert last(scene, run).status == "completed"
 
 
+def test_a_request_whose_gates_failed_when_they_ran_again_leads_to_its_run(scene: Scene, browser: Browser) -> None:
+    scene.check("ok", "assert 'VALUE = 1' in open('app.py').read()")
+    run = scene.start(phase("plan", command("ok"), approval()))
+    scene.do(run, "plan")
+    request = asked(scene, run)
+    scene.write("app.py", "VALUE = 2\n")
+    answer = "the gates ran again. This request is closed; its run says what it waits for now."
+    assert answer in judged_again(scene, browser, request).words
+
+
 @pytest.mark.parametrize("gates", [[command("ok"), approval()], [approval()]])
 def test_opening_a_request_whose_files_changed_names_them_and_the_next_one_shows_the_change(
     scene: Scene, browser: Browser, gates: list[dict[str, object]]
@@ -199,12 +209,17 @@ def test_opening_an_answered_request_neither_decides_nor_asks_again_what_an_agen
 
 def newer_than(scene: Scene, browser: Browser, request: str) -> str:
     """The request that the closed one leads to, once the gates have run again."""
+    newer = judged_again(scene, browser, request).text.partition('href="/decide/')[2].partition('"')[0]
+    assert newer not in {"", request}
+    return newer
+
+
+def judged_again(scene: Scene, browser: Browser, request: str) -> Answer:
+    """The page of a request once the gates have run again."""
     until = time.monotonic() + WAIT_S
     while "run again" in (now := browser.get(f"/decide/{request}")).words and time.monotonic() < until:
         scene.work()  # the page works too; the first decision counts
-    newer = now.text.partition('href="/decide/')[2].partition('"')[0]
-    assert newer not in {"", request}
-    return newer
+    return now
 
 
 def test_a_page_that_ran_the_gates_of_a_request_works_no_queue_afterwards(scene: Scene) -> None:

@@ -361,7 +361,7 @@ def end_sentence(view: DecisionView) -> str:
         case _ if view.newer and view.changed:
             return f"{_changed_sentence(view)}, so it is asked again, about the files of now."
         case _ if view.changed:
-            return f"{_changed_sentence(view)}, the gates ran again, and nothing waits for your answer now."
+            return f"{_changed_sentence(view)}, and the gates ran again. This request is closed; its run says what it waits for now."
         case _:
             return "This request is closed: its revision is not open any more."
 
