@@ -170,7 +170,7 @@ def test_a_time_that_meets_a_limit_starts_once_there_is_a_place_and_says_so_unti
     scene: Scene, home: Path
 ) -> None:
     own = home / "wfe-mcp" / "config.toml"
-    own.parent.mkdir(parents=True)
+    own.parent.mkdir(parents=True, exist_ok=True)
     own.write_text("[server.limits.project]\nopen_runs = 1\n")
     configure(scene, NIGHTLY)
     first = start_run(scene.engine, AGENT, "drill", {}).record.id
@@ -190,7 +190,7 @@ def test_a_time_that_meets_a_limit_starts_once_there_is_a_place_and_says_so_unti
 
 def test_a_time_that_met_a_limit_until_the_next_one_came_starts_nothing(scene: Scene, home: Path) -> None:
     own = home / "wfe-mcp" / "config.toml"
-    own.parent.mkdir(parents=True)
+    own.parent.mkdir(parents=True, exist_ok=True)
     own.write_text("[server.limits.project]\nopen_runs = 1\n")
     configure(scene, NIGHTLY)
     first = start_run(scene.engine, AGENT, "drill", {}).record.id
