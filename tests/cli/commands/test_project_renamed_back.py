@@ -143,6 +143,7 @@ def test_another_repository_in_the_place_of_a_project_is_named_until_the_person_
     begun = cli.git("rev-parse", "HEAD@{1}")[:12]
     shutil.rmtree(cli.root / ".git")
     cli.git("init", "-q")
+    (cli.root / "other.py").touch()  # in the same second, the same files would be the same commit
     committed(cli)
 
     for command in ("doctor", "verify"):
