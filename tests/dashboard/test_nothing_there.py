@@ -3,7 +3,7 @@
 from urllib.parse import unquote
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page as Tab, expect
 
 from tests.dashboard.browser import PIN, asked
 from tests.dashboard.chromium import is_live
@@ -83,13 +83,19 @@ def test_a_page_whose_session_is_over_says_how_it_is_opened_again(scene: Scene, 
     expect(shown.locator("h1")).to_have_text("Open this page by its command")
 
 
-def test_what_a_session_that_is_over_refuses_is_done_with_that_of_a_new_tab(
-    scene: Scene, page: Page, visit: Visit
-) -> None:
+def sent_back(scene: Scene, visit: Visit) -> Tab:
+    """A decision that is about to be sent back."""
     run = scene.start(phase("plan", approval()))
     scene.do(run, "plan")
     shown = visit(f"/inbox/{asked(scene, run)}")
     shown.get_by_role("button", name="Send back").click()
+    return shown
+
+
+def test_what_a_session_that_is_over_refuses_is_done_with_that_of_a_new_tab(
+    scene: Scene, page: Page, visit: Visit
+) -> None:
+    shown = sent_back(scene, visit)
     shown.get_by_label("What should be different?").fill("Say why")
     scene.clock.advance(seconds=tokens.SESSION_S + tokens.LOOKS_S + 1)
     signs = shown.get_by_role("button", name="Sign and send back")
@@ -108,10 +114,7 @@ def test_what_a_session_that_is_over_refuses_is_done_with_that_of_a_new_tab(
 def test_the_top_of_a_decision_says_that_the_session_is_over_and_not_that_the_server_is_lost(
     scene: Scene, page: Page, visit: Visit
 ) -> None:
-    run = scene.start(phase("plan", approval()))
-    scene.do(run, "plan")
-    shown = visit(f"/inbox/{asked(scene, run)}")
-    shown.get_by_role("button", name="Send back").click()
+    shown = sent_back(scene, visit)
     scene.clock.advance(seconds=tokens.SESSION_S + tokens.LOOKS_S + 1)
     scene.start(phase("build"), name="other")
     expect(shown.locator("header.topbar .live")).to_have_text("session over")

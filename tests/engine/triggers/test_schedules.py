@@ -166,15 +166,21 @@ def test_what_stopped_the_last_run_is_said_for_people(scene: Scene) -> None:
     assert night.fault.endswith("Fix the listed inputs and start the run again.")
 
 
-def test_a_time_that_meets_a_limit_starts_once_there_is_a_place_and_says_so_until_then(
-    scene: Scene, home: Path
-) -> None:
+def open_to_the_limit(scene: Scene, home: Path) -> str:
+    """A run beside which no other may be open, in a project with a schedule."""
     own = home / "wfe-mcp" / "config.toml"
     own.parent.mkdir(parents=True, exist_ok=True)
     own.write_text("[server.limits.project]\nopen_runs = 1\n")
     configure(scene, NIGHTLY)
-    first = start_run(scene.engine, AGENT, "drill", {}).record.id
+    run = start_run(scene.engine, AGENT, "drill", {}).record.id
     tend(scene)
+    return run
+
+
+def test_a_time_that_meets_a_limit_starts_once_there_is_a_place_and_says_so_until_then(
+    scene: Scene, home: Path
+) -> None:
+    first = open_to_the_limit(scene, home)
     scene.clock.advance(hours=15)
     tend(scene)
     (night,) = schedules(scene.engine)
@@ -189,12 +195,7 @@ def test_a_time_that_meets_a_limit_starts_once_there_is_a_place_and_says_so_unti
 
 
 def test_a_time_that_met_a_limit_until_the_next_one_came_starts_nothing(scene: Scene, home: Path) -> None:
-    own = home / "wfe-mcp" / "config.toml"
-    own.parent.mkdir(parents=True, exist_ok=True)
-    own.write_text("[server.limits.project]\nopen_runs = 1\n")
-    configure(scene, NIGHTLY)
-    first = start_run(scene.engine, AGENT, "drill", {}).record.id
-    tend(scene)
+    first = open_to_the_limit(scene, home)
     for _ in range(2):
         scene.clock.advance(hours=15)
         tend(scene)
