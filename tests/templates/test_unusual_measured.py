@@ -30,7 +30,7 @@ RED = (
     "security/test_trust_list.py::test_a_template_that_was_enabled_again_is_reported_at_the_approval_and_by_verify",
     "security/test_weakened_gates.py::test_a_weakened_gate_is_shown_in_status_show_the_approval_and_the_hand_off",
     "views/test_approval.py::test_a_check_that_ran_another_program_than_at_first_is_unusual",
-    "views/test_approval.py::test_a_run_that_lost_its_git_is_unusual",
+    "views/test_without_git.py::test_a_run_that_lost_its_git_is_unusual",
     "views/test_approval.py::test_the_bytes_and_what_moved_the_goalposts_are_shown",
     "views/test_approval.py::test_watched_files_are_named_without_their_content",
     "views/test_approval.py::test_what_changed_before_the_first_claim_is_named_in_the_decision_and_in_the_status",
