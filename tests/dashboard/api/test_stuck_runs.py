@@ -45,7 +45,7 @@ def test_the_inbox_has_a_line_about_the_runs_without_progress_and_the_list_has_t
         "text": "1 run has made no progress for 1 h or longer",
         "command": "wfe-mcp list --stuck",
     }
-    assert inbox["stuck_in_s"] == 7 * 86_400 - 3_660 + 1, "until it is only stale"
+    assert "stuck_in_s" not in inbox, "nothing changes in it by the clock alone"
     assert [row["run"] for row in inbox["stopped"]] == [paused]
     assert stuck(program) == stuck(program, status="running") == [run]
     assert program.get("/runs", stuck="true", status="paused").code == "bad_argument"

@@ -194,13 +194,13 @@ def _statuses(status: "Sequence[str]", stale: bool, stuck: bool) -> "list[RunSta
     for name in names:
         refuse_unknown(name, list(RunStatus), f"{name!r} is not a status of a run.")
     wanted = [RunStatus(name) for name in names]
+    if stuck:
+        return of_stuck(wanted)
     if stale:
         wanted = [status for status in MAY_BE_STALE if status in wanted or not wanted]
         if not wanted:
             raise Refused("bad_argument", "Only open runs can be stale.", "Leave out --status or --stale.")
-    if stuck and stale:
-        raise Refused("bad_argument", "No run is both stale and stuck.", "Leave out --stale or --stuck.")
-    return of_stuck(wanted) if stuck else wanted
+    return wanted
 
 
 def _engine_of(engine: "Engine", *, everywhere: bool) -> "Callable[[RunRecord], Engine | None]":

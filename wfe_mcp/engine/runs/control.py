@@ -1,8 +1,7 @@
 """Control of a run: retry, skip, force, pause, resume, proceed, cancel, automatic mode, archive.
 
 Stale and stuck are no states of a run: they follow from the clock, ``runs.stale_after`` and ``runs.stuck_after`` of
-configuration, and the run's last change. Stuck is a run that an agent or the server works on, without progress; once it is stale
-it is only stale.
+configuration, and the run's last change. Stuck is a run that an agent or the server works on, without progress.
 """
 
 import json
@@ -236,24 +235,22 @@ def stale_before(engine: Engine) -> datetime:
 
 
 def stuck_of(engine: Engine, runs: Iterable[RunRecord], ages: RunAges | None = None) -> frozenset[str]:
-    """Those of ``runs`` at work that are stuck and not stale yet. ``ages``: those of the project, where they are known.
+    """Those of ``runs`` at work that are stuck. ``ages``: those of the project, where they are known.
 
     One that waits for a person all the same, beside its work, is not known here: lists leave it out.
     """
     old = _old_runs(engine, (run for run in runs if run.status is MAY_BE_STUCK))
     if not old:
         return frozenset()
-    now, (stale_s, stuck_s) = engine.clock(), ages or run_ages(engine)
-    return frozenset(
-        run.id for run in old if timedelta(seconds=stuck_s) < now - run.updated_at <= timedelta(seconds=stale_s)
-    )
+    before = engine.clock() - timedelta(seconds=(ages or run_ages(engine)).stuck_s)
+    return frozenset(run.id for run in old if run.updated_at < before)
 
 
 def next_stuck_s(engine: Engine, runs: Iterable[RunRecord], ages: RunAges) -> float | None:
-    """Seconds until the next of ``runs`` gets stuck, or stale after that, if nothing happens in it; None: none will."""
+    """Seconds until the next of ``runs`` gets stuck, if nothing happens in it; None: none will."""
     changed = (run.updated_at for run in runs if run.status is MAY_BE_STUCK and run.origin_sha256 is None)
     now = engine.clock()
-    left = (age_s - (now - at).total_seconds() for at in changed for age_s in ages)
+    left = (ages.stuck_s - (now - at).total_seconds() for at in changed)
     return min((left_s for left_s in left if left_s >= 0), default=None)
 
 

@@ -63,12 +63,9 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
             )
     stale = bool(stale_of(engine, (run_overview.loaded.record,)))
     stuck = run_overview.waiting_on != "human" and bool(stuck_of(engine, (run_overview.loaded.record,)))
-    idle = f", STALE (untouched since {run_overview.loaded.record.updated_at.date()})" if stale else ""
-    idle += (
-        f", STUCK (no progress since {run_overview.loaded.record.updated_at.isoformat(timespec='minutes')})"
-        if stuck
-        else ""
-    )
+    changed = run_overview.loaded.record.updated_at
+    idle = f", STUCK (no progress since {changed.isoformat(timespec='minutes')})" if stuck else ""
+    idle = f", STALE (untouched since {changed.date()})" if stale else idle
     with engine.store.read() as tx:
         of_resets, of_changes = reset_warnings(engine, tx), changed_before_work(engine, tx, run_overview)
         delivery = delivery_at_start(tx, run_overview)

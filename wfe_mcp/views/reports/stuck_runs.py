@@ -18,10 +18,10 @@ _OfProject = tuple[Engine, RunRecord]
 
 
 class StuckAmong(NamedTuple):
-    """Runs that are stuck, the longest without a change first.
+    """Runs that are stuck, the last that changed first: old ones that no one ended hide no new one.
 
-    ``after_s``: the seconds after which the runs of a project are, by its id; ``next_s``: those until another run is, or is stale, if
-    nothing happens in it; 0: none will be.
+    ``after_s``: the seconds after which the runs of a project are, by its id; ``next_s``: those until another run is, if nothing
+    happens in it; 0: none will be.
     """
 
     runs: list[_OfProject]
@@ -49,8 +49,8 @@ def stuck_among(runs: Sequence[_OfProject]) -> StuckAmong:
         next_s = next_stuck_s(engine, records, ages)
         left_s += [] if next_s is None else [next_s]
     of_them = [(engine, run) for engine, run in runs if run.id in stuck]
-    oldest_first = sorted(of_them, key=lambda pair: (pair[1].updated_at, pair[1].id))
-    return StuckAmong(oldest_first, after_s, int(min(left_s)) + 1 if left_s else 0)
+    newest_first = sorted(of_them, key=lambda pair: (pair[1].updated_at, pair[1].id), reverse=True)
+    return StuckAmong(newest_first, after_s, int(min(left_s)) + 1 if left_s else 0)
 
 
 def stuck_view(stuck: StuckAmong, own: Engine) -> StuckRuns | None:

@@ -228,7 +228,7 @@ class StuckRun:
 class StuckRuns:
     """The runs at work without progress: nothing waits for a person in them, and nothing happens in them either.
 
-    ``count``: how many there are; ``runs``: those that changed least lately, at most ``MOST_STUCK``. ``text``: a sentence about all of
+    ``count``: how many there are; ``runs``: the last that changed, at most ``MOST_STUCK``. ``text``: a sentence about all of
     them, without its full stop; ``command``: lists them.
     """
 
