@@ -114,13 +114,18 @@ class _Clock:
     number: int = 0
 
 
-def tasks_of(events: Iterable[TimedEvent], spec: RunSpec, now: datetime) -> list[PhaseTiming]:
-    """The started tasks of a run, from its log; a pure reading of it. ``now``: where open ones end."""
+def tasks_of(events: Iterable[TimedEvent], spec: RunSpec, now: datetime, left: Iterable[str] = ()) -> list[PhaseTiming]:
+    """The started tasks of a run, from its log; a pure reading of it. ``now``: where open ones end.
+
+    ``left``: the phases whose claim is lost, while the log does not say so yet.
+    """
     reading = _TimingReader(spec)
     last = now
     for event in events:
         reading.take(event)
         last = event.at
+    for path in left:
+        reading.lose_claim(path)
     reading.tick_all(max(now, last))
     return [task for task in reading.tasks if task.tries]
 
@@ -171,6 +176,12 @@ class _TimingReader:
         for clock in self._clocks.values():
             self._turn(clock, clock.to, at)
 
+    def lose_claim(self, path: str) -> None:
+        """What was worked on the claim counts as waiting for the next worker."""
+        clock = self._clocks.get(path)
+        if clock is not None and clock.to == "working":
+            clock.to = "agent"
+
     def _of_attempt(self, type_: str, path: str, number: int, payload: Mapping[str, Any], at: datetime) -> None:
         phase = self.spec.index.get(declared_path(PhasePath(path)))
         if phase is None or phase.loop is not None:
@@ -186,8 +197,8 @@ class _TimingReader:
             clock.task.tries.setdefault(number, "open")
         if type_ in _OUTCOMES and clock.task.tries.get(number) == "open":  # what was forced stays so
             clock.task.tries[number] = _OUTCOMES[type_]
-        if type_ == "LeaseLost" and clock.to == "working":
-            clock.to = "agent"
+        if type_ == "LeaseLost":
+            self.lose_claim(path)
         elif type_ == "GateJudged" and clock.to != "human":
             clock.to = _gate(phase, payload["verdict"]["stage"], payload["verdict"]["gate"])
         self._turn(clock, _next(type_, phase, payload), at)

@@ -271,7 +271,10 @@ def tasks_of_run(engine: Engine, tx: Tx, overview: Overview) -> list[PhaseTiming
     """The started tasks of a run, until its end or now."""
     record = overview.loaded.record
     until = record.ended_at or engine.clock()
-    return [task for line in tx.timelines.filter(run_id=record.id) for task in tasks_of(line.events, line.spec, until)]
+    left = [attempt.phase for attempt in overview.loaded.state.moving_attempts if overview.is_left(attempt)]
+    return [
+        task for line in tx.timelines.filter(run_id=record.id) for task in tasks_of(line.events, line.spec, until, left)
+    ]
 
 
 def _exact(moment: datetime) -> str:
