@@ -78,3 +78,20 @@ def test_the_last_verdict_is_the_one_given_last(cli: Terminal):
         "verdict": "pass",
         "level": "worktree",
     }
+
+
+def test_why_earlier_attempts_ended_is_said_to_the_person_and_what_they_wrote_stays(cli: Terminal) -> None:
+    files = {"kind": "files", "exist": ["${['draft.json'][size(artifacts.draft.text) - 5]}"]}
+    cli.save(template("listed", phase("draft", files, HUMAN)))
+    run = cli.start("listed")
+    cli.submit_work(run, "draft", "abc")
+    cli.submit_work(run, "draft")
+    assert cli("reject", run, "draft", "--feedback", "ask the user to name it", pin=PIN).code == 0
+    cli.submit_work(run, "draft", "howdy")
+    asked = cli.json("show", run, "--decision").data["decision"]
+
+    words = " ".join(cli("show", run, "--decision").out.split())
+
+    assert "Next: fix the template, or skip the phase." in words
+    assert "2 rejected ask the user to name it" in words
+    assert asked["attempts"][0]["reason"].endswith("Next: ask the user to fix the template, or to skip the phase.")

@@ -174,6 +174,17 @@ def test_a_request_whose_gates_failed_when_they_ran_again_leads_to_its_run(scene
     assert answer in judged_again(scene, browser, request).words
 
 
+def test_why_an_earlier_attempt_failed_is_said_to_the_person(scene: Scene, browser: Browser) -> None:
+    files = {"kind": "files", "exist": ["${['app.py'][size(artifacts.plan_note.title) - 12]}"]}
+    scene.write("app.py", "VALUE = 1\n")
+    run = scene.start(phase("plan", files, approval()))
+    scene.do(run, "plan", {"title": "abc"})
+    scene.do(run, "plan")
+    page = browser.get(f"/decide/{asked(scene, run)}").words
+    assert "Next: fix the template, or skip the phase." in page
+    assert "ask the user" not in page
+
+
 @pytest.mark.parametrize("gates", [[command("ok"), approval()], [approval()]])
 def test_opening_a_request_whose_files_changed_names_them_and_the_next_one_shows_the_change(
     scene: Scene, browser: Browser, gates: list[dict[str, object]]

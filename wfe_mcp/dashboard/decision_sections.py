@@ -123,7 +123,7 @@ def attempts_section(approval: ApprovalView) -> Html:
             f"Attempt {attempt.number}",
             attempt.state.replace("_", " "),
             looks.get(attempt.state, ""),
-            attempt.reason,
+            words.attempt_reason(attempt),
             "",
             tag("p", shorten_text(attempt.whole), class_="detail words") if attempt.whole else None,
             is_open=bool(attempt.whole) and attempt is approval.attempts[-1],

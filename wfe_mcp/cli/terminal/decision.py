@@ -346,8 +346,8 @@ class _Lines:
             self._title("attempts")
             widest = max(len(attempt.state) for attempt in self._view.attempts)
             for attempt in self._view.attempts:
-                state = attempt.state.replace("_", " ")
-                self._screen.table((), [(str(attempt.number), state.ljust(widest), attempt.reason)], "  ")
+                state = attempt.state.replace("_", " ").ljust(widest)
+                self._screen.table((), [(str(attempt.number), state, words.attempt_reason(attempt))], "  ")
                 if attempt.whole:
                     self._print_cut([f"      {line}".rstrip() for line in _lines(attempt.whole)], _MOST_OF_SUGGESTION)
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from wfe_mcp.core.model import Stage
+from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.artifacts.step_target import TargetCall
 from wfe_mcp.views.approvals import model
@@ -152,14 +153,10 @@ def call_values(one: TargetCall, target: model.Target) -> list[tuple[str, str]]:
     if not isinstance(params, dict):
         return [("params", as_text(params))] if params is not None else []
     values = cast("dict[str, object]", params)
-    deployments = [deployment for deployment in target.deployments if _makes(one, deployment)]
+    deployed = values.get("environment") if one.action == "builtin deploy" else None
+    deployments = [deployment for deployment in target.deployments if deployment.environment == deployed]
     shown = {"environment": deployments[0].environment, "commit": deployments[0].commit} if deployments else {}
     return [(name, as_text(value)) for name, value in values.items() if value not in (None, {}, shown.get(name))]
-
-
-def _makes(one: TargetCall, deployment: model.DeploymentShown) -> bool:
-    params = cast("dict[str, object]", one.params)
-    return one.action == "builtin deploy" and params.get("environment") == deployment.environment
 
 
 def deployment_values(deployment: model.DeploymentShown) -> list[tuple[str, str]]:
@@ -332,6 +329,11 @@ def finding(found: model.Finding) -> str:
     """What a finding says, after its severity and place."""
     more = "; ".join(filter(None, (found.detail, found.recommendation)))
     return f"{found.title} ({more})" if more else found.title
+
+
+def attempt_reason(earlier: model.AttemptShown) -> str:
+    """Why an earlier attempt ended: of one that failed for the person who reads it, else in the words of who ended it."""
+    return for_person(earlier.reason) if earlier.state == "failed" else earlier.reason
 
 
 def attachment(file: model.AttachmentShown) -> str:
