@@ -44,8 +44,10 @@ def list_all(
     from wfe_mcp.engine.background.queues import job_overviews, queues_now
     from wfe_mcp.views.project.jobs import job_rows
 
-    overviews = job_overviews(invocation.engine, kinds=_words(queue), statuses=_statuses(status), run=run, limit=limit)
-    rows, queues = job_rows(invocation.engine, overviews), queues_now(invocation.engine)
+    overviews = job_overviews(
+        invocation.engine, kinds=_words(queue), statuses=_statuses(status), run=run, limit=limit + 1
+    )
+    rows, queues = job_rows(invocation.engine, overviews[:limit]), queues_now(invocation.engine)
 
     def render(screen: Screen) -> None:
         screen.table(
@@ -53,7 +55,7 @@ def list_all(
         )
         if not rows:
             screen.line("No jobs.")
-        if len(rows) == limit:
+        if len(overviews) > limit:
             screen.line(f"The newest {plural(limit, 'job')}; --limit N shows more.", "dim")
         screen.table(
             ("queue", "waiting", "running", "average wait", "average run"),
