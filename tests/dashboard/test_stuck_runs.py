@@ -81,6 +81,14 @@ def test_an_inbox_with_nothing_in_it_has_the_line_and_its_names_lead_to_the_runs
     expect(shown.locator("main")).to_contain_text("Tell your agent: Continue with wfe.")
 
 
+def test_a_state_that_no_run_has_leaves_out_none(scene: Scene, visit: Visit) -> None:
+    at_work(scene, "Mend the door")
+    shown = visit("/runs?status=nope")
+    expect(shown.locator("main")).to_contain_text("Mend the door")
+    expect(shown.get_by_role("button", name="all", exact=True)).to_have_attribute("aria-pressed", "true")
+    expect(shown.get_by_role("alert")).to_have_count(0)
+
+
 def submit_nothing(scene: Scene, run: str) -> None:
     """A submission that is refused."""
     with pytest.raises(Refused, match="resubmit"):

@@ -8,8 +8,11 @@ import { go, to, useKept } from "./route";
 import { useRoleSomewhere } from "./session";
 import { age, count, progress, runWord } from "./words";
 
+const STATES = ["all", "running", "stuck", "waiting", "paused", "blocked", "failed", "completed", "cancelled"];
+
 export function Runs({ query: given }: { query: URLSearchParams }) {
-  const [status, setStatus] = useKept("status", given.get("status") ?? "");
+  const [kept, setStatus] = useKept("status", given.get("status") ?? "");
+  const status = STATES.slice(1).includes(kept) ? kept : ""; // an address can name any
   const shown = useProject();
   const cursor = given.get("cursor");
   const isStuck = status === "stuck"; // no status of a run: those that run, without progress
@@ -31,7 +34,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
         )}
       </PageHead>
       <div className="filters">
-        <Segments label="State" names={["all", "running", "stuck", "waiting", "paused", "blocked", "failed", "completed", "cancelled"]} now={status || "all"} choose={(name) => choose(name === "all" ? "" : name)} />
+        <Segments label="State" names={STATES} now={status || "all"} choose={(name) => choose(name === "all" ? "" : name)} />
         <ProjectChoice at={shown} />
         <span className="end">
           <Cli text={`wfe-mcp list${isStuck ? " --stuck" : status ? ` --status ${status}` : ""}${shown.cli}`} />
