@@ -32,6 +32,23 @@ def test_cancel_asks_at_a_terminal_and_does_nothing_without_confirmation(cli: Te
 
 
 @needs_pty
+def test_cancel_shows_at_a_terminal_who_the_stale_runs_wait_for_before_it_ends_them(cli: Terminal) -> None:
+    cli.clock.forward(days=-9_000)  # the command of the terminal has the clock of the machine
+    yours, theirs = cli.start("letter", "--title", "For you"), cli.start("note", "--title", "For the agent")
+    for name in ("draft", "send"):
+        cli.submit_work(yours, name)
+    answer = at_terminal(cli, "n", "cancel", "--stale")
+    assert "Cancel 2 stale runs? No cancelled run can be resumed. [y/N]" in answer
+    waits_for = {line.split()[0]: line for line in answer.splitlines() if line.startswith((yours, theirs))}
+    assert "  you  " in waits_for[yours]
+    assert "  the agent  " in waits_for[theirs]
+    assert [cli.state(run) for run in (yours, theirs)] == ["waiting", "running"]
+    at_terminal(cli, "y", "cancel", "--stale")
+    assert [cli.state(run) for run in (yours, theirs)] == ["cancelled", "cancelled"]
+    assert "[y/N]" not in at_terminal(cli, "", "cancel", "--stale"), "nothing is left to ask about"
+
+
+@needs_pty
 def test_cancel_does_not_ask_with_yes(cli: Terminal) -> None:
     run = cli.start("note")
     assert "[y/N]" not in at_terminal(cli, "", "cancel", run, "--yes")

@@ -187,7 +187,10 @@ def cancel(
     """
     if bool(run) == stale:
         raise typer.BadParameter("name a run or give --stale, not both", param_hint="RUN")
+    asks = not yes and not invocation.screen.as_json and sys.stdin.isatty() and sys.stdout.isatty()
     if stale:
+        if asks:
+            _confirm_stale(invocation)
         _archive_stale(invocation, reason)
         return
     from wfe_mcp.core.commands import Cancel
@@ -195,7 +198,7 @@ def cancel(
 
     run = invocation.resolve_run(run)
     refuse_early(invocation, run, Cancel)
-    if not yes and not invocation.screen.as_json and sys.stdin.isatty() and sys.stdout.isatty():
+    if asks:
         from wfe_mcp.cli.terminal.confirm import require_confirmation
 
         record = invocation.record(run)
@@ -204,6 +207,19 @@ def cancel(
     invocation.give_control_answer(
         control_run(invocation.engine, invocation.by, run, "cancel", reason=reason), "Cancelled"
     )
+
+
+def _confirm_stale(invocation: Invocation) -> None:
+    """Show the stale runs, with who each waits for, and ask: some may wait for the one who was away."""
+    from wfe_mcp.cli.terminal.confirm import require_confirmation
+    from wfe_mcp.cli.terminal.render import runs_table
+    from wfe_mcp.engine.runs.control import stale_runs
+    from wfe_mcp.views.reports.run_rows import run_rows
+
+    rows = run_rows(invocation.engine, stale_runs(invocation.engine))
+    if rows:
+        runs_table(invocation.screen, rows, invocation.clock())
+        require_confirmation(f"Cancel {plural(len(rows), 'stale run')}? No cancelled run can be resumed.")
 
 
 def _archive_stale(invocation: Invocation, reason: str) -> None:

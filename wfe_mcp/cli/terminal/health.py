@@ -215,15 +215,11 @@ def _anchors(engine: Engine) -> Iterator[HealthFinding]:
 def _old_runs(engine: Engine) -> Iterator[HealthFinding]:
     from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.engine.maintenance.pruning import prunable
-    from wfe_mcp.engine.runs.control import MAY_BE_STALE, stale_before
+    from wfe_mcp.engine.runs.control import stale_runs
     from wfe_mcp.views.reports.stuck_runs import stuck_view
 
-    with engine.store.read() as tx:
-        stale = tx.runs.page(
-            engine.project_id, status=MAY_BE_STALE, limit=1000, untouched_since=stale_before(engine), archived=False
-        )
-    if stale.runs:
-        message = f"{plural(len(stale.runs), 'stale run')}: wfe-mcp list --stale; to end them: wfe-mcp cancel --stale"
+    if stale := stale_runs(engine):
+        message = f"{plural(len(stale), 'stale run')}: wfe-mcp list --stale; to end them: wfe-mcp cancel --stale"
         yield HealthFinding("stale runs", "note", message)
     stuck = stuck_view(Engines(engine).stuck(engine.project_id), engine)
     if stuck is not None:

@@ -267,14 +267,20 @@ def _old_runs(engine: Engine, runs: Iterable[RunRecord]) -> list[RunRecord]:
     return [run for run in runs if run.origin_sha256 is None and run.updated_at < fresh]
 
 
+def stale_runs(engine: Engine) -> tuple[RunRecord, ...]:
+    """The stale runs of the project, newest first."""
+    with engine.store.read() as tx:
+        return tx.runs.page(
+            engine.project_id, status=MAY_BE_STALE, limit=10_000, untouched_since=stale_before(engine)
+        ).runs
+
+
 def archive_stale(engine: Engine, by: By, reason: str = "") -> tuple[list[RunRecord], dict[str, str]]:
     """Cancel and archive every stale run of the project; they stay readable. One that changed meanwhile stays.
 
     Second: the runs that could not be changed, and why; one whose record is damaged, too.
     """
-    before = stale_before(engine)
-    with engine.store.read() as tx:
-        runs = tx.runs.page(engine.project_id, status=MAY_BE_STALE, limit=10_000, untouched_since=before).runs
+    before, runs = stale_before(engine), stale_runs(engine)
     gone: list[RunRecord] = []
     kept: dict[str, str] = {}
     for record in runs:
