@@ -178,6 +178,18 @@ def test_a_run_that_stopped_waits_since_then_whatever_changes_in_it(cli: Termina
     assert all(times("updated_at")[run] > changed[run] for run in (paused, held))
 
 
+def test_a_run_that_paused_since_its_phase_failed_is_one_thing(cli: Terminal) -> None:
+    cli.save(template("strict", phase("build", CHECK, on_fail=[{"do": "pause"}])))
+    run = cli.start("strict", "--title", "Build it")
+    cli.submit_work(run, "build")
+
+    answer = cli("inbox")
+
+    assert answer.out.startswith("1 thing waits for you in 1 project"), answer.out
+    assert 'Resume "Build it"? Retry, skip or force-accept?' in answer.out
+    assert f"wfe-mcp retry {run} build" in answer.out
+
+
 def test_two_projects_of_one_name_are_named_by_their_paths(cli: Terminal, elsewhere: Path) -> None:
     same = cli.root.parent / "more" / cli.root.name
     shutil.copytree(elsewhere, same)

@@ -259,8 +259,9 @@ def _may_need_a_person(state: RunState, attempt: Attempt) -> bool:
 
 def _failure(state: RunState, attempt: Attempt) -> Stop:
     # Where the run stopped for the same reason, the sentence about the run says it.
-    with_run = state.status in {RunStatus.PAUSED, *_STOPPED} and state.reason in {attempt.reason, failure_of(attempt)}
-    return Stop.FAILED_WITH_RUN if with_run else Stop.FAILED
+    is_same = state.reason in {attempt.reason, failure_of(attempt)}
+    waits_for_user = state.status in _STOPPED or state.paused_by_human
+    return Stop.FAILED_WITH_RUN if is_same and waits_for_user else Stop.FAILED
 
 
 def _from_outside(facts: RunFacts) -> Iterator[Need]:

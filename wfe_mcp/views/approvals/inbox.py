@@ -62,7 +62,7 @@ def inbox_view(
     rows = list[_Row]()
     for engine, overview in sorted(runs, key=lambda each: (each[1].loaded.record.updated_at, each[1].loaded.record.id)):
         for need in overview.needs:
-            if need.who is Who.HUMAN:
+            if need.who is Who.HUMAN and need.stop is not Stop.FAILED_WITH_RUN:  # the line of its run says it
                 with suppress(Refused):  # the run was removed meanwhile
                     rows += _rows(engine, overview, need, asked, facts)
     decisions = [row for row in rows if isinstance(row, WaitingDecision)]
@@ -141,9 +141,7 @@ _STOPS: dict[Stop, tuple[str, ...]] = {
     Stop.PAUSED: ("RunPaused",),
     Stop.STOPPED: ("RunBlocked", "RunFailed"),
     Stop.HELD: ("PhaseCompleted", "RolledBack"),
-    **dict.fromkeys(
-        (Stop.FAILED, Stop.FAILED_WITH_RUN, Stop.REPAIRED), ("AttemptFailed", "HumanAwaited", "RolledBack")
-    ),
+    **dict.fromkeys((Stop.FAILED, Stop.REPAIRED), ("AttemptFailed", "HumanAwaited", "RolledBack")),
 }
 """What a run waits for → the events of which the last one began that; of a phase, those that name its attempt."""
 

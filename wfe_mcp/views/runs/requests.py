@@ -320,7 +320,6 @@ def _lines(view: InboxView) -> Iterator[InboxLine]:
 
 _KINDS: dict[str, _Kind] = {
     "failed": "failed",
-    "failed_with_run": "failed",
     "repaired": "failed",
     "held": "held",
     "paused": "paused",
