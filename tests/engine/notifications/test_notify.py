@@ -19,8 +19,10 @@ from wfe_mcp.engine.credentials.stored import add_credential
 from wfe_mcp.engine.grants.drafts import draft_grant
 from wfe_mcp.engine.grants.grants import give_grant
 from wfe_mcp.engine.kernel.engine import own_key
+from wfe_mcp.engine.models.budgets import pause_over_budget
 from wfe_mcp.engine.notifications.notify import desktop_command, last_failure, send
 from wfe_mcp.engine.outbox.outbox import quiet_until
+from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers.starting import start_run
 from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.views.approvals.grants import seen_sha256
@@ -106,6 +108,26 @@ def test_a_run_that_stopped_is_shown_as_a_warning(scene: Scene) -> None:
 
     (one,) = heard(scene)
     assert (one["event"], one["severity"]) == ("stopped", "warning")
+
+
+@pytest.mark.parametrize("end", ["wait_human", "pause", "block", "fail"])
+def test_a_run_that_stops_since_a_phase_failed_is_shown_once(scene: Scene, end: str) -> None:
+    configure(scene, command())
+    run = scene.start(phase("plan", {"kind": "expr", "assert": "${false}"}, on_fail=[{"do": end}]))
+    scene.do(run, "plan")
+
+    assert [(one["event"], one["reference"]) for one in heard(scene)] == [("stopped", f"{run} plan")]
+
+
+def test_a_run_that_is_paused_over_its_budget_is_shown_and_one_that_its_user_pauses_is_not(scene: Scene) -> None:
+    configure(scene, command())
+    spent, paused = scene.start(phase("plan")), scene.start(phase("plan"))
+    control.control(scene.engine, scene.human, paused, "pause")
+    with scene.store.tx() as tx:
+        pause_over_budget(scene.engine, tx, spent, "The run has spent what it may.")
+    scene.work()
+
+    assert [(one["event"], one["reference"]) for one in heard(scene)] == [("stopped", spent)]
 
 
 def test_a_person_is_notified_only_of_the_configured_kinds(scene: Scene) -> None:

@@ -15,6 +15,7 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import Attempt, RunStatus
 from wfe_mcp.core.public_events import matches
+from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.identity import name_of
 from wfe_mcp.engine.kernel.run_change import RunChange, queue_name
 from wfe_mcp.engine.outbox.messages import Message, deployment_of, item_messages, run_messages, start_message
@@ -168,8 +169,10 @@ def _notices(change: RunChange) -> Iterator[_Notice]:
             case _:
                 pass
     was, now = change.loaded_before.state, change.state
-    paused = now.status is RunStatus.PAUSED and not now.paused_by_human
-    if was.status is not now.status and (now.status in _STOPPED or paused):
+    # The person who pauses a run knows it. Where it stops since a phase failed, the notice about the phase says so.
+    paused = now.status is RunStatus.PAUSED and (change.by == SYSTEM or not now.paused_by_human)
+    failed = any(isinstance(event, e.HumanAwaited) for event in change.events)
+    if was.status is not now.status and (now.status in _STOPPED or paused) and not failed:
         yield _Notice("stopped", f"{run}:{change.run.last_seq}")
 
 
