@@ -2,6 +2,7 @@
 
 from tests.engine.scene import Scene, phase
 from wfe_mcp.views.history.graph import graph_view, timeline_view
+from wfe_mcp.views.history.stats import phases
 from wfe_mcp.views.reports.envelopes import overview_of
 
 
@@ -31,6 +32,8 @@ def test_a_phase_whose_worker_is_gone_is_not_worked_on_since(scene: Scene) -> No
     waited = 6 * 86_400 + 30
 
     assert worked(scene, run) == ("plan", True, 0, {"agent": waited})
+    (line,) = phases(scene.engine)
+    assert (line.working, line.waiting["agent"].total_s) == (None, waited)
     scene.begin(run)
     scene.clock.advance(seconds=10)
     assert worked(scene, run) == ("plan", False, 10, {"agent": waited, "working": 10}), "as its log says from now on"

@@ -312,7 +312,7 @@ class Engine:
             job.queue.endswith(ours) and self.is_alive(job.lease_owner, job.lease_until) for job in tx.jobs.running()
         )
 
-    def lease_is_lost(self, tx: Tx, attempt: Attempt) -> bool:
+    def lease_is_lost(self, tx: Tx, attempt: Attempt | OpenAttempt) -> bool:
         """True when the holder of the phase is gone, or its token counts no more."""
         return attempt.holder is not None and not self.holds(tx, attempt)
 

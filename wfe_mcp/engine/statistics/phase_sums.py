@@ -75,10 +75,10 @@ Totals = dict[tuple[str, str], PhaseTotals]
 """By template and phase."""
 
 
-def add_run(totals: Totals, line: Timeline, now: datetime, sign: int = 1) -> None:
-    """Add the tasks of one run; with ``sign`` -1 take them out again."""
+def add_run(totals: Totals, line: Timeline, now: datetime, sign: int = 1, left: Iterable[str] = ()) -> None:
+    """Add the tasks of one run; with ``sign`` -1 take them out again. ``left``: its phases whose worker is gone."""
     paths = set[PhasePath]()
-    for task in tasks_of(line.events, line.spec, now):
+    for task in tasks_of(line.events, line.spec, now, left):
         sums = totals.setdefault((line.template, task.phase), PhaseTotals())
         sums.runs += sign * (task.phase not in paths)
         paths.add(task.phase)

@@ -11,7 +11,7 @@ from dataclasses import field
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.model import RunId
+from wfe_mcp.core.model import AttemptStatus, RunId
 from wfe_mcp.engine.statistics.phase_sums import PhaseTotals, Totals, add_run, completed_runs, count_ended, read_rows
 from wfe_mcp.engine.statistics.phase_timing import WAITS, For
 from wfe_mcp.engine.statistics.usage_sums import usage_by_key
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from wfe_mcp.core.errors import Refused
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.runs.timeline import WhichRuns
@@ -147,12 +148,13 @@ def phases(
     which["run_id"] = run
     with engine.store.read() as tx:
         ids = tx.phase_sums.runs_begun(**which) if run is not None else _fill_from_sums(tx, totals, which)
+        left = _phases_left(engine, tx) if ids else {}
     for start in range(0, len(ids), _PAGE):
         # A transaction for each page: a long one would hold up those who write, where SQLite has no write-ahead log.
         with engine.store.read() as tx:
             page = tx.timelines.of_runs(ids[start : start + _PAGE], damaged)
         for line in page:
-            add_run(totals, line, engine.clock())
+            add_run(totals, line, engine.clock(), left=left.get(line.run, ()))
     spent: dict[tuple[str, str], UsageRecord] = {}
     for key, more in usage_by_key(engine, "phase", which.get("project_id"), template, since, run).items():
         spent[key.template, key.phase] = spent.get((key.template, key.phase), UsageRecord()) + more
@@ -161,6 +163,15 @@ def phases(
         for key in sorted(totals, key=lambda key: key[0])
         if key[1] != NO_PHASE
     )
+
+
+def _phases_left(engine: Engine, tx: Tx) -> dict[RunId, list[PhasePath]]:
+    """The phases whose worker is gone, by run."""
+    left: dict[RunId, list[PhasePath]] = {}
+    for attempt in tx.runs.open_attempts((AttemptStatus.RUNNING,)):
+        if engine.lease_is_lost(tx, attempt):
+            left.setdefault(attempt.run_id, []).append(attempt.phase)
+    return left
 
 
 def _fill_from_sums(tx: Tx, totals: Totals, which: WhichRuns) -> list[RunId]:
