@@ -14,11 +14,13 @@ import pytest
 from tests.engine.approvals.people import ada
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
 from tests.engine.webhooks.receiver import Receiver
+from wfe_mcp.core.commands import Pause
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.credentials.stored import add_credential
 from wfe_mcp.engine.grants.drafts import draft_grant
 from wfe_mcp.engine.grants.grants import give_grant
-from wfe_mcp.engine.kernel.engine import own_key
+from wfe_mcp.engine.kernel.engine import SYSTEM, own_key
+from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.models.budgets import pause_over_budget
 from wfe_mcp.engine.notifications.notify import desktop_command, last_failure, send
 from wfe_mcp.engine.outbox.outbox import quiet_until
@@ -119,10 +121,14 @@ def test_a_run_that_stops_since_a_phase_failed_is_shown_once(scene: Scene, end: 
     assert [(one["event"], one["reference"]) for one in heard(scene)] == [("stopped", f"{run} plan")]
 
 
-def test_a_run_that_is_paused_over_its_budget_is_shown_and_one_that_its_user_pauses_is_not(scene: Scene) -> None:
+def test_a_pause_over_a_budget_is_shown_and_that_of_its_user_or_of_an_outage_is_not(scene: Scene) -> None:
     configure(scene, command())
-    spent, paused = scene.start(phase("plan")), scene.start(phase("plan"))
+    spent, paused, unreachable = (scene.start(phase("plan")) for _ in range(3))
     control.control(scene.engine, scene.human, paused, "pause")
+    with change_run(scene.engine, unreachable, SYSTEM) as current:
+        current.give(
+            Pause(reason="The provider does not answer.", by=SYSTEM, at=current.at)
+        )  # as engine/models/waits.py
     with scene.store.tx() as tx:
         pause_over_budget(scene.engine, tx, spent, "The run has spent what it may.")
     scene.work()

@@ -169,8 +169,9 @@ def _notices(change: RunChange) -> Iterator[_Notice]:
             case _:
                 pass
     was, now = change.loaded_before.state, change.state
-    # The person who pauses a run knows it. Where it stops since a phase failed, the notice about the phase says so.
-    paused = now.status is RunStatus.PAUSED and (change.by == SYSTEM or not now.paused_by_human)
+    # A pause by its user needs no word, nor one in an outage, which ends by itself. Where a phase failed with the run, the notice
+    # about the phase says it.
+    paused = now.status is RunStatus.PAUSED and now.paused_by_human is (change.by == SYSTEM)
     failed = any(isinstance(event, e.HumanAwaited) for event in change.events)
     if was.status is not now.status and (now.status in _STOPPED or paused) and not failed:
         yield _Notice("stopped", f"{run}:{change.run.last_seq}")
