@@ -136,6 +136,18 @@ def test_a_pause_over_a_budget_is_shown_and_that_of_its_user_or_of_an_outage_is_
     assert [(one["event"], one["reference"]) for one in heard(scene)] == [("stopped", spent)]
 
 
+def test_a_gate_that_needs_trust_is_shown_once(scene: Scene) -> None:
+    scene.check("ok", "pass")
+    configure(scene, command())
+    run = scene.start(phase("plan", {"kind": "command", "check": "ok"}))
+    scene.check("ok", "print('changed')", trusted=False)
+    scene.do(run, "plan")
+    scene.work()
+
+    assert scene.status(run).waiting_on == "human"
+    assert [(one["event"], one["reference"]) for one in heard(scene)] == [("stopped", f"{run} plan")]
+
+
 def test_a_person_is_notified_only_of_the_configured_kinds(scene: Scene) -> None:
     configure(scene, command(events=["stopped"]))
     asked(scene)

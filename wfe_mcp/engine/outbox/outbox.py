@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from wfe_mcp.core import events as e
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import Attempt, RunStatus
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.public_events import matches
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.identity import name_of
@@ -164,6 +165,9 @@ def _notices(change: RunChange) -> Iterator[_Notice]:
                     yield _Notice("approval", f"{event.request}:again", phase, ends_at, event.request)
             case e.HumanAwaited(phase=phase, attempt=number):
                 yield _Notice("stopped", f"{run}:{phase}:{number}", phase)
+            case e.GateJudged(phase=phase, attempt=number, verdict=verdict) if verdict.kind is VerdictKind.AWAITING:
+                # Until its configuration is trusted, or a credential stored.
+                yield _Notice("stopped", f"{run}:{phase}:{number}:{verdict.stage}:{verdict.gate}", phase)
             case _ if deployment_of(change, event)[0] == "deployment.failed":
                 yield _Notice("deployment", f"{run}:{change.run.last_seq}")
             case _:
