@@ -2,7 +2,7 @@
 
 import pytest
 
-from wfe_mcp.core.units import about, duration, join_names, ordinal, plural, size, spoken, unseen
+from wfe_mcp.core.units import about, duration, join_names, ordinal, plural, shorten_names, size, spoken, unseen
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,10 @@ def test_the_last_of_several_names_stands_after_and() -> None:
         "a and b",
         "a, b and c",
     ]
+
+
+def test_long_lists_of_names_are_shortened() -> None:
+    assert [shorten_names(["a", "b", "c"], most) for most in (2, 3)] == ["a, b and 1 more", "a, b, c"]
 
 
 def test_ordinals_are_words_up_to_five() -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.gates.scenes import Submitted
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.expr import judge as judge_expr
-from wfe_mcp.gates.judgement import Judgement, failed, shorten_names
+from wfe_mcp.gates.judgement import Judgement, failed
 from wfe_mcp.gates.report import judge
 from wfe_mcp.workflow.model.gates import ExprGate, ReportGate
 
@@ -204,7 +204,3 @@ def test_a_review_is_a_report_too() -> None:
 def test_a_message_never_grows_beyond_its_room_and_keeps_the_next_step() -> None:
     message = failed("expr", "x" * 9_000, "do this.").message
     assert len(message) <= 4_000 and message.endswith("Next: do this.")
-
-
-def test_long_lists_of_names_are_shortened() -> None:
-    assert shorten_names(["a", "b", "c"], 2) == "a, b and 1 more"

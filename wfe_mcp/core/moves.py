@@ -32,6 +32,7 @@ from wfe_mcp.core.questions import questions
 from wfe_mcp.core.refusals import illegal, unknown_phase
 from wfe_mcp.core.rollback import changed_places
 from wfe_mcp.core.transitions import ATTEMPT_MOVES, RECORDING, REOPENING, RUN_MOVES
+from wfe_mcp.core.units import shorten_names
 
 USER = By("user", Channel.CLI, Assurance.PASSKEY)
 """The user with every proof that a gate can ask for: what is legal for this caller, the user can do."""
@@ -355,8 +356,7 @@ def _takes_a_person(state: RunState, command: c.Rollback) -> Refused | None:
     if state.is_over:
         return _person(command, f"The run is {state.status}: only the user can reopen it.")
     if command.people:
-        more = len(command.people) - _SHOWN
-        shown = ", ".join(command.people[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        shown = shorten_names(command.people, _SHOWN)
         return _person(command, f"This reverses the user's decision, made or pending: {shown}.")
     for path in changed_places(state, command.then, files=command.files):
         attempt = state.current(path)

@@ -41,6 +41,12 @@ def join_names(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
+def shorten_names(names: Sequence[str], limit: int = 10) -> str:
+    """``a, b, c and 4 more``."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return f"{', '.join(names[:limit])}{more}"
+
+
 def duration(seconds: float) -> str:
     """The two largest units: ``0.8 s``, ``1 min 41 s``, ``2 h 5 min``, ``3 d 4 h``; ``0 s`` where the clock was set back."""
     seconds = max(0.0, seconds)

@@ -6,8 +6,8 @@ Rules:
 3. Without a claim the gate says so and is passed over, unless the template or the project requires one.
 """
 
-from wfe_mcp.core.units import plural
-from wfe_mcp.gates.judgement import Judgement, failed, passed, shorten_names, skipped, undecided
+from wfe_mcp.core.units import plural, shorten_names
+from wfe_mcp.gates.judgement import Judgement, failed, passed, skipped, undecided
 from wfe_mcp.gates.scene import ClaimsFound, GateScene
 from wfe_mcp.workflow.model.gates import ClaimsGate
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
+from wfe_mcp.core.units import shorten_names
 from wfe_mcp.gates.check import Execution
 from wfe_mcp.gates.counts import Count
 from wfe_mcp.gates.expectation import Expectation, ObservedResult, proved_by_file, unmet
@@ -19,7 +20,6 @@ from wfe_mcp.gates.judgement import (
     passed,
     passed_with_warning,
     room_note,
-    shorten_names,
     undecided,
 )
 from wfe_mcp.gates.remedies import remedy
@@ -159,10 +159,12 @@ def _named_tests(facts: Facts, observed: ObservedResult) -> str:
     """The tests that the gate names; a summary alone does not say that they ran."""
     if by_file := proved_by_file(facts.expectation, observed):
         how = "failed" if facts.expectation.fails else "passed"
-        return f"; {how}, proved by the file alone, since the runner does not name the test: {shorten_names(list(by_file), 5)}"
+        return (
+            f"; {how}, proved by the file alone, since the runner does not name the test: {shorten_names(by_file, 5)}"
+        )
     fails, passes = facts.expectation.fails, facts.expectation.passes
     parts = (("failed", fails), ("passed", passes))
-    return "".join(f"; {word} as named: {shorten_names(list(names), 5)}" for word, names in parts if names)
+    return "".join(f"; {word} as named: {shorten_names(names, 5)}" for word, names in parts if names)
 
 
 def _tail(facts: Facts, shown: Callable[[str], str] = str) -> str:

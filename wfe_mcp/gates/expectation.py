@@ -21,8 +21,7 @@ from typing import Any, Literal, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import nearest
-from wfe_mcp.core.units import plural
-from wfe_mcp.gates.judgement import shorten_names
+from wfe_mcp.core.units import plural, shorten_names
 from wfe_mcp.gates.results import FailedTest, TestResults, is_named, named_in, note_of_idle_file
 from wfe_mcp.workflow.model.base import duration_s
 from wfe_mcp.workflow.model.expect import Expect

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import ATTACHMENT_BYTES
-from wfe_mcp.gates.judgement import Judgement, failed, passed, shorten_names, undecided
+from wfe_mcp.core.units import shorten_names
+from wfe_mcp.gates.judgement import Judgement, failed, passed, undecided
 from wfe_mcp.gates.scene import BaseFiles, GateScene
 from wfe_mcp.workflow.model.gates import FilesGate
 from wfe_mcp.workspace.files.paths import match_globs, path_fault, readable
@@ -232,12 +233,12 @@ def _another_input(name: str, strayed: Sequence[str]) -> str:
 def _offenders(paths: Sequence[str]) -> str:
     """The paths that a message begins with: as many as one line of a screen has room for, and at least one."""
     count = next((number for number in range(len(paths), 1, -1) if len(", ".join(paths[:number])) <= _LINE_CHARS), 1)
-    return shorten_names(list(paths), count)
+    return shorten_names(paths, count)
 
 
 def _globs(globs: Sequence[str], none: str = "(no glob)") -> str:
     """The first globs of a gate; the evidence has all of them."""
-    return shorten_names(list(globs), _NAMED) or none
+    return shorten_names(globs, _NAMED) or none
 
 
 def _held_message(gate: FilesGate, since: str) -> str:

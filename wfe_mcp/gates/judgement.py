@@ -10,6 +10,7 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
+from wfe_mcp.core.units import shorten_names
 
 MAX_MESSAGE_CHARS = 4_000
 
@@ -71,13 +72,7 @@ def needs_credential(gate: str, message: str, next_step: str, data: dict[str, An
 
 def room_note(changed: Sequence[str]) -> str:
     """The note in a verdict about files of the tree that were written where the check ran."""
-    return f"While it ran, files of the tree were written in its checkout, by it or by another process: {shorten_names(list(changed), 5)}."
-
-
-def shorten_names(names: list[str], limit: int = 10) -> str:
-    """``a, b, c and 4 more``."""
-    shown = ", ".join(names[:limit])
-    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
+    return f"While it ran, files of the tree were written in its checkout, by it or by another process: {shorten_names(changed, 5)}."
 
 
 def _not_passed(

@@ -14,7 +14,8 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.outcomes import VerdictKind
-from wfe_mcp.gates.judgement import Judgement, failed, passed, passed_with_warning, shorten_names, skipped, undecided
+from wfe_mcp.core.units import shorten_names
+from wfe_mcp.gates.judgement import Judgement, failed, passed, passed_with_warning, skipped, undecided
 from wfe_mcp.workflow.model.gates import OpinionGate
 
 KIND = "opinion"

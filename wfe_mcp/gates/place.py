@@ -21,10 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.units import words
+from wfe_mcp.core.units import shorten_names, words
 from wfe_mcp.gates.brought import Brought, NotBroughtError, bring, import_folders, list_brought
 from wfe_mcp.gates.check import program_facts, written_by
-from wfe_mcp.gates.judgement import shorten_names
 from wfe_mcp.jobs.container import Maker, container_command, sandbox_maker
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.handed import CredentialMissing, HandedVariables

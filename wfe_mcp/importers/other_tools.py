@@ -16,6 +16,7 @@ from pathlib import Path
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, nearest, nearest_hint
+from wfe_mcp.core.units import shorten_names
 from wfe_mcp.importers.backlog_md import read_backlog_md
 from wfe_mcp.importers.folders import Folder
 from wfe_mcp.importers.imported import ImportedWork, ImportReport
@@ -85,8 +86,7 @@ def _names(source: Path) -> list[str]:
 
 
 def _join_pieces(pieces: list[tuple[str, Path]]) -> str:
-    shown = [f"{path} ({TOOLS[name].title})" for name, path in pieces[:5]]
-    return ", ".join(shown) + (f" and {len(pieces) - 5} more" if len(pieces) > 5 else "")
+    return shorten_names([f"{path} ({TOOLS[name].title})" for name, path in pieces], 5)
 
 
 def _tasks_files(source: Path, *places: str) -> Iterator[tuple[Path, object]]:

@@ -23,7 +23,7 @@ from wfe_mcp.cli.terminal.trust_health import configuration_findings, person_fin
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding
 from wfe_mcp.core.readers import for_person
-from wfe_mcp.core.units import plural
+from wfe_mcp.core.units import plural, shorten_names
 from wfe_mcp.workspace.system.shell_words import shell_word
 
 if TYPE_CHECKING:
@@ -246,7 +246,6 @@ def _sandbox(asking: list[str], makes: "SandboxSettings") -> Iterator[HealthFind
     """Whether the sandbox can be made that these checks ask for."""
     if not asking:
         return
-    from wfe_mcp.gates.judgement import shorten_names
     from wfe_mcp.jobs.container import sandbox_maker
 
     checks = f"for check {shorten_names(sorted(asking), 3)}"
@@ -259,15 +258,13 @@ def _sandbox(asking: list[str], makes: "SandboxSettings") -> Iterator[HealthFind
 
 def _missing(missing: "Sequence[MissingCheck]", remembered: "Mapping[str, LastTrial]") -> Iterator[HealthFinding]:
     """Checks that templates need. A problem where the default template does; the others may never be used."""
-    from wfe_mcp.gates.judgement import shorten_names
-
     for check in missing:
         similar = f" (there is {', '.join(check.similar)})" if check.similar else ""
         tried = remembered.get(check.name)
         similar += f"; {tried.summary}" if tried is not None and not tried.works else ""
         program = tried.argv[0] if tried is not None and tried.outcome == "not_found" and tried.argv else ""
         fix = f"install {program}, then: wfe-mcp init" if program and shutil.which(program) is None else check.fix
-        message = f"not configured{similar}; needed by {shorten_names(list(check.templates), 3)}; fix: {fix}"
+        message = f"not configured{similar}; needed by {shorten_names(check.templates, 3)}; fix: {fix}"
         yield HealthFinding(f"check {check.name}", "problem" if check.is_default else "note", message)
 
 
@@ -326,8 +323,7 @@ def _reviewers(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.checks.readiness import missing_reviewers
 
     for name, templates in missing_reviewers(invocation.engine).items():
-        more = f" and {len(templates) - 2} more" if len(templates) > 2 else ""
-        message = f"not configured, so opinion gates of {', '.join(templates[:2])}{more} judge nothing"
+        message = f"not configured, so opinion gates of {shorten_names(templates, 2)} judge nothing"
         yield HealthFinding(f"reviewer {name}", "note", f"{message}; fix: wfe-mcp providers role {name} PROVIDER MODEL")
 
 

@@ -15,7 +15,7 @@ from wfe_mcp.clients.table import CLIENTS, TOKEN, Client, Places, Scope, is_addr
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_person
-from wfe_mcp.core.units import plural
+from wfe_mcp.core.units import join_names, plural
 from wfe_mcp.workspace.files.programs import program
 from wfe_mcp.workspace.git.names import untracked_files
 
@@ -387,8 +387,7 @@ def _write(result: ConnectionResult, plan: Plan, places: Places, records: files.
 
 
 def _names(outcomes: Sequence[ConnectionResult]) -> str:
-    names = [outcome.client.title for outcome in outcomes]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return join_names([outcome.client.title for outcome in outcomes])
 
 
 def _token_note(argv: Sequence[str]) -> str:

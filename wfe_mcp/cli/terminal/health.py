@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding
-from wfe_mcp.core.units import join_names, plural, size
+from wfe_mcp.core.units import join_names, plural, shorten_names, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -273,8 +273,7 @@ def _waiting(engine: Engine) -> Iterator[HealthFinding]:
 
 
 def _name_runs(runs: Sequence[str]) -> str:
-    more = f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
-    return f"{plural(len(runs), 'run')} ({', '.join(runs[:_NAMED])}{more})"
+    return f"{plural(len(runs), 'run')} ({shorten_names(runs, _NAMED)})"
 
 
 def _jobs(engine: Engine) -> Iterator[HealthFinding]:

@@ -26,6 +26,7 @@ from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Person, Stage
 from wfe_mcp.core.moves import refusal, with_commands_of_the_user
 from wfe_mcp.core.paths import PhasePath, shell_path
+from wfe_mcp.core.units import shorten_names
 from wfe_mcp.engine.approvals.pin import Terminal
 from wfe_mcp.engine.approvals.requests import deciding_person, refuse_altered, request_of, with_decision
 from wfe_mcp.engine.approvals.statements import ShownApproval
@@ -348,10 +349,7 @@ def _asked_about_others(current: RunChange, path: PhasePath, now: FilesNow) -> b
 
 def _file_names(now: FilesNow) -> str:
     """The changed files in a sentence."""
-    if not now.changed:
-        return "Files"
-    more = len(now.changed) - _NAMED
-    return ", ".join(now.changed[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return shorten_names(now.changed, _NAMED) if now.changed else "Files"
 
 
 def _changed_meanwhile(current: RunChange, path: PhasePath, now: FilesNow) -> bool:

@@ -26,7 +26,7 @@ from wfe_mcp.core.graph import downstream, upstream
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath, inside, item_of, items_around, name_of
 from wfe_mcp.core.texts import cut
-from wfe_mcp.core.units import plural
+from wfe_mcp.core.units import plural, shorten_names
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import RunChange
@@ -204,8 +204,7 @@ def _line(name: str, result: str, files: tuple[str, ...]) -> str:
     text = cut(f"{name}: {result}" if result else name, _LINE_CHARS)
     if not files:
         return text
-    more = f" and {len(files) - _MOST_FILES} more" if len(files) > _MOST_FILES else ""
-    return f"{text}; {plural(len(files), 'file')} changed: {', '.join(files[:_MOST_FILES])}{more}"
+    return f"{text}; {plural(len(files), 'file')} changed: {shorten_names(files, _MOST_FILES)}"
 
 
 def _decisions(change: RunChange, attempt: Attempt) -> Iterator[str]:

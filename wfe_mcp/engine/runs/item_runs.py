@@ -10,7 +10,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.item_values import PRIORITIES
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus, overlap, refuse_start, startable, waits
 from wfe_mcp.core.model import By
-from wfe_mcp.core.units import plural
+from wfe_mcp.core.units import plural, shorten_names
 from wfe_mcp.engine.files.tree_binding import changed_since, first_tree, last_tree
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
@@ -183,8 +183,7 @@ class Overlap:
     def text(self) -> str:
         """What it does, in a few words."""
         does = f"run {self.run} has changed" if self.run else f"{self.id} is active and touches"
-        more = f" and {len(self.scopes) - _MOST_PATHS} more" if len(self.scopes) > _MOST_PATHS else ""
-        return f"{does} {', '.join(self.scopes[:_MOST_PATHS])}{more}"
+        return f"{does} {shorten_names(self.scopes, _MOST_PATHS)}"
 
 
 def overlapping(engine: Engine, tx: Tx, item: Item) -> list[Overlap]:

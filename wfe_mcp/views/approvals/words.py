@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.readers import for_person
-from wfe_mcp.core.units import plural
+from wfe_mcp.core.units import plural, shorten_names
 from wfe_mcp.engine.artifacts.step_target import TargetCall
 from wfe_mcp.views.approvals import model
 from wfe_mcp.views.approvals.changes import APPROVAL, START
@@ -98,7 +98,7 @@ def input_short(input_: model.Input) -> str:
     if input_.is_default:
         return f"as in the template{f' ({size})' if size else ''}"
     if len(parts) > _LISTED and all(isinstance(part, str) for part in parts):
-        return f"{', '.join(parts[:_LISTED])} and {len(parts) - _LISTED} more"
+        return shorten_names(parts, _LISTED)
     if isinstance(value, dict):
         fields = cast("dict[str, Any]", value)
         return f"{', '.join(fields)} ({plural(len(fields), 'field')})"
@@ -316,7 +316,7 @@ def fact_text(fact: model.Named) -> str:
 def fact_short(fact: model.Named) -> str:
     """The value of a fact in a line, where it is a long list; empty where ``fact_text`` is short."""
     parts = _parts(fact.value) or []
-    return f"{', '.join(map(str, parts[:_LISTED]))} and {len(parts) - _LISTED} more" if len(parts) > _LISTED else ""
+    return shorten_names([*map(str, parts)], _LISTED) if len(parts) > _LISTED else ""
 
 
 def reviewer(opinion: model.OpinionShown) -> str:

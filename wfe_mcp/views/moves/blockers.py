@@ -14,6 +14,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus
 from wfe_mcp.core.moves import USER, refusal
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.texts import in_short
+from wfe_mcp.core.units import shorten_names
 from wfe_mcp.engine.credentials.faults import CredentialFault
 from wfe_mcp.engine.files.tree_binding import changed_before_work as paths_before_work
 from wfe_mcp.engine.kernel.engine import Engine
@@ -321,5 +322,4 @@ def changed_before_work(engine: Engine, tx: Tx, overview: Overview) -> tuple[str
 
 def shorten_paths(paths: Sequence[str]) -> str:
     """The first paths, and how many more there are."""
-    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    return ", ".join(paths[:_NAMED]) + more
+    return shorten_names(paths, _NAMED)

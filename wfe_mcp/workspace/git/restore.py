@@ -22,6 +22,7 @@ from typing import TypedDict, Unpack
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.core.units import shorten_names
 from wfe_mcp.workspace.files.folders import walk
 from wfe_mcp.workspace.files.paths import reserved_as
 from wfe_mcp.workspace.files.staging import Staging, refusing_faults, remove_tree
@@ -108,7 +109,7 @@ def repositories_left(skipped: Iterable[SkippedPath]) -> str:
     inside = {"submodule", "nested repository"}
     names = [f"{path.path.rstrip('/')} ({path.why})" for path in skipped if path.why in inside]
     stay = "stays as it is" if len(names) == 1 else "stay as they are"
-    return f"{', '.join(names[:3])}{_more(len(names) - 3)} {stay}" if names else ""
+    return f"{shorten_names(names, 3)} {stay}" if names else ""
 
 
 def bring(root: Path, old: str, new: str, *, safety: str, limits: Limits, at: datetime) -> tuple[FileChange, ...]:
@@ -134,7 +135,7 @@ def bring(root: Path, old: str, new: str, *, safety: str, limits: Limits, at: da
         if foreign:
             raise Refused(
                 "conflict",
-                f"Files changed here and there: {', '.join(map(repr, foreign[:3]))}{_more(len(foreign) - 3)}.",
+                f"Files changed here and there: {shorten_names([*map(repr, foreign)], 3)}.",
                 "Nothing was changed.",
                 tuple(Detail(pointer(*path.split("/")), "changed on both sides") for path in foreign[:_SHOWN]),
                 data={"paths": foreign},
@@ -143,10 +144,6 @@ def bring(root: Path, old: str, new: str, *, safety: str, limits: Limits, at: da
             _kept_safety(root, safety, now, {change.path for change in todo})
             _apply(root, todo, want)
     return tuple(todo)
-
-
-def _more(count: int) -> str:
-    return f" and {count} more" if count > 0 else ""
 
 
 @contextmanager
@@ -243,10 +240,9 @@ def _refuse_foreign(root: Path, expect: str, now: Snapshot, todo: set[str], safe
     if not foreign:
         return
     paths = [change.path for change in foreign]
-    shown = f"{', '.join(map(repr, paths[:3]))}{_more(len(paths) - 3)}"
     raise Refused(
         "conflict",
-        f"Files changed since their state was last recorded: {shown}. Nothing was restored.",
+        f"Files changed since their state was last recorded: {shorten_names([*map(repr, paths)], 3)}. Nothing was restored.",
         f"Look at the difference. What is there now is kept as checkpoint '{safety}'; a person may restore all the same.",
         tuple(Detail(pointer(*change.path.split("/")), _VERBS[change.status]) for change in foreign[:_SHOWN]),
         data={
