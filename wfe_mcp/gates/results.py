@@ -63,11 +63,6 @@ class TestResults:
     runner: str = ""
 
     @property
-    def total(self) -> int:
-        """The number of tests, skipped ones and those that could not be loaded included."""
-        return self.passed + self.failed + self.errors + self.skipped
-
-    @property
     def unloaded(self) -> tuple[FailedTest, ...]:
         """The entries that stand for tests the runner could not load."""
         return tuple(test for test in self.failing if test.is_unloaded)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.workspace.conftest import Git, tree
-from wfe_mcp.workspace.git.file_diffs import watched_changes
+from wfe_mcp.workspace.git.file_diffs import all_diffs
 from wfe_mcp.workspace.git.working_tree import changed_paths, parts_of
 
 
@@ -51,7 +51,7 @@ def test_stale_bytecode_that_python_takes_for_its_source_is_watched(root: Path, 
         [sys.executable, "-c", "import money; print(money.RATE)"], cwd=source.parent, capture_output=True
     )
     assert output.stdout.strip() == b"2", "Python runs what the file no longer says"
-    assert watched_changes(root, before, after)["new"] == (cached,)
+    assert all_diffs(root, before, after)[1]["new"] == (cached,)
     py_compile.compile(str(source))
     assert parts_of(tree(root))[1] == ""
 

@@ -10,7 +10,7 @@ from tests.workspace.conftest import Git, tree
 from wfe_mcp.workspace.files.folders import FdFolder, PathFolder
 from wfe_mcp.workspace.files.project_files import write_atomic
 from wfe_mcp.workspace.files.staging import Staging
-from wfe_mcp.workspace.git.file_diffs import watched_changes
+from wfe_mcp.workspace.git.file_diffs import all_diffs
 from wfe_mcp.workspace.git.working_tree import SeenFiles
 
 OURS = (
@@ -64,11 +64,11 @@ def test_what_others_put_into_wfe_is_bound_and_named(root: Path, repo: Git, path
     before = tree(root)
     _write_below(root / ".wfe", path, "GOOD = 1\n")
     good = tree(root)
-    assert watched_changes(root, before, good)["new"] == (f".wfe/{path}",)
+    assert all_diffs(root, before, good)[1]["new"] == (f".wfe/{path}",)
     _write_below(root / ".wfe", path, "EVIL = 1\n")
-    assert watched_changes(root, good, tree(root))["changed"] == (f".wfe/{path}",)
+    assert all_diffs(root, good, tree(root))[1]["changed"] == (f".wfe/{path}",)
     repo("add", "-f", f".wfe/{path}")
-    assert watched_changes(root, good, tree(root))["changed"] == (f".wfe/{path}",)
+    assert all_diffs(root, good, tree(root))[1]["changed"] == (f".wfe/{path}",)
 
 
 def test_a_file_of_a_run_is_no_file_of_the_project_while_it_is_written(
@@ -106,7 +106,7 @@ def test_a_link_in_wfe_is_bound_even_under_a_name_of_ours(root: Path, repo: Git,
     (tmp_path / "elsewhere").mkdir()
     (root / ".wfe").mkdir()
     (root / ".wfe/templates").symlink_to(tmp_path / "elsewhere")
-    assert watched_changes(root, before, tree(root))["new"] == (".wfe/templates",)
+    assert all_diffs(root, before, tree(root))[1]["new"] == (".wfe/templates",)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
@@ -117,7 +117,7 @@ def test_no_link_in_place_of_a_folder_of_ours_is_followed(root: Path, repo: Git,
     _write_below(tmp_path / "elsewhere", "runs/helper.py", "EVIL = 1\n")
     (root / ".wfe").rmdir() if place == ".wfe" else None
     (root / place).symlink_to(tmp_path / "elsewhere")
-    assert watched_changes(root, before, tree(root))["new"] == (place,)
+    assert all_diffs(root, before, tree(root))[1]["new"] == (place,)
 
 
 def test_what_begins_work_asks_for_no_folder_of_the_runs_before_and_what_judges_for_each(

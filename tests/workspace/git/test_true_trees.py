@@ -11,7 +11,7 @@ import pytest
 from tests.workspace.conftest import Git, run_git, tree
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git import names, repository
-from wfe_mcp.workspace.git.file_diffs import file_diffs, watched_changes
+from wfe_mcp.workspace.git.file_diffs import all_diffs, file_diffs
 from wfe_mcp.workspace.git.objects import object_id
 from wfe_mcp.workspace.git.working_tree import changed_paths, parts_of
 
@@ -69,10 +69,10 @@ def test_a_watched_file_is_bound_beside_the_tree_and_is_no_part_of_it(root: Path
     (root / "conftest.py").write_text("secret = 1\n")
     after = tree(root)
     assert parts_of(after)[0] == before
-    assert watched_changes(root, before, after) == {"new": ("conftest.py",), "changed": (), "removed": ()}
-    assert watched_changes(root, after, before)["removed"] == ("conftest.py",)
+    assert all_diffs(root, before, after)[1] == {"new": ("conftest.py",), "changed": (), "removed": ()}
+    assert all_diffs(root, after, before)[1]["removed"] == ("conftest.py",)
     (root / "conftest.py").write_text("secret = 2\n")
-    assert watched_changes(root, after, tree(root))["changed"] == ("conftest.py",)
+    assert all_diffs(root, after, tree(root))[1]["changed"] == ("conftest.py",)
     assert file_diffs(root, before, tree(root)) == ()
     assert tree(root, ("conftest.py",)) == before
 
@@ -150,7 +150,7 @@ def test_an_ignored_module_that_is_loaded_in_place_of_its_source_is_watched(
     before = tree(root)
     assert parts_of(before)[1] == "", "it has no source that it could stand for"
     (root / source).write_text("x")
-    assert watched_changes(root, before, tree(root))["new"] == (compiled,)
+    assert all_diffs(root, before, tree(root))[1]["new"] == (compiled,)
 
 
 def test_ignored_files_are_watched_in_a_large_folder_too(
@@ -256,7 +256,7 @@ def test_a_wfe_folder_below_the_root_counts_as_any_other(root: Path, repo: Git) 
         (root / folder).mkdir(parents=True)
         (root / folder / "conftest.py").write_text("x")
     assert changed_paths(root, before, tree(root)) == [".wfe/conftest.py", "tests/.wfe/conftest.py"]
-    assert watched_changes(root, before, tree(root))["new"] == (".wfe/conftest.py",)
+    assert all_diffs(root, before, tree(root))[1]["new"] == (".wfe/conftest.py",)
 
 
 @pytest.mark.attack("ignore files by a .gitignore that is only in the index", "held", "T15")

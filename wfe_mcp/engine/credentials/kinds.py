@@ -30,36 +30,29 @@ class Kind(NamedTuple):
     """A kind of credential. The first part is the one that a check finds at the very name that it gives the credential."""
 
     name: KindName
-    meaning: str
     parts: tuple[CredentialPart, ...]
 
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("token", "an access token", (CredentialPart("token"),)),
-        Kind("api_key", "the key of an API", (CredentialPart("key"),)),
-        Kind("oauth", "an OAuth access token", (CredentialPart("token"), CredentialPart("refresh", required=False))),
-        Kind(
-            "basic_auth",
-            "a name and a password",
-            (CredentialPart("password"), CredentialPart("username", secret=False, stays=True)),
-        ),
+        Kind("token", (CredentialPart("token"),)),
+        Kind("api_key", (CredentialPart("key"),)),
+        Kind("oauth", (CredentialPart("token"), CredentialPart("refresh", required=False))),
+        Kind("basic_auth", (CredentialPart("password"), CredentialPart("username", secret=False, stays=True))),
         Kind(
             "ssh_key",
-            "a private key of SSH",
             (CredentialPart("key", lines=True, holds="PRIVATE KEY-----"), CredentialPart("passphrase", required=False)),
         ),
-        Kind("database", "the address of a database, with its password", (CredentialPart("url", holds="://"),)),
+        Kind("database", (CredentialPart("url", holds="://"),)),
         Kind(
             "certificate",
-            "a certificate and its private key",
             (
                 CredentialPart("key", lines=True, holds="PRIVATE KEY-----"),
                 CredentialPart("certificate", secret=False, lines=True, holds="BEGIN CERTIFICATE"),
             ),
         ),
-        Kind("other", "anything else", (CredentialPart("value", lines=True),)),
+        Kind("other", (CredentialPart("value", lines=True),)),
     )
 }
 assert set(KINDS) == set(get_args(KindName)), "each kind has its parts"

@@ -9,7 +9,7 @@ Rules:
    what it prints counts only where its bytes have the id.
 2. A deleted and a new file with the same bytes, or with mostly the same lines, are one renamed file.
 3. Content that is binary, too large or no longer stored is named, never left out silently.
-4. Watched files are not among them (``watched_changes``): they are named without their content, which may be a secret.
+4. Watched files are not among them (``all_diffs``): they are named without their content, which may be a secret.
 
 As one text, for a model that reviews them, nothing that the project or git's index says hides a file either, and what has no lines is
 named: binary, large, unknown, and the ignored files that a check may read.
@@ -107,7 +107,7 @@ def file_diffs(root: Path, old: str, new: str) -> tuple[FileDiff, ...]:
 
 
 def all_diffs(root: Path, old: str, new: str) -> tuple[tuple[FileDiff, ...], Watched]:
-    """``file_diffs`` and ``watched_changes``; the trees are compared once."""
+    """``file_diffs``, and the watched files, which git ignores, that differ. Refuses as it does."""
     files, watched = changes_between(root, old, new)
     return _read(root, files) if files else (), _by_how(watched)
 
@@ -188,11 +188,6 @@ def _blobs_of(root: Path, commit: str) -> dict[str, str]:
 
 _HASHES = {40: "sha1", 64: "sha256"}
 """By the length of an id."""
-
-
-def watched_changes(root: Path, old: str, new: str) -> Watched:
-    """The watched files, which git ignores, that differ between two values of ``tree_hash``. Refuses as ``file_diffs`` does."""
-    return _by_how(changes_between(root, old, new)[1])
 
 
 def _by_how(changes: Sequence[PathChange]) -> Watched:
