@@ -8,7 +8,6 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
-from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.credentials.kinds import CredentialPart, Kind, kind_of
@@ -72,25 +71,22 @@ def list_all(invocation: Invocation) -> None:
     from wfe_mcp.views.project.credentials import credentials_view
 
     view = credentials_view(invocation.engine)
-
-    def render(screen: Screen) -> None:
-        rows = [
-            (
-                row.name,
-                row.kind,
-                row.scope,
-                row.kept_in,
-                f"{row.expires_at[:10]} {row.state if row.state != 'valid' else ''}".strip() or "-",
-                f"{row.used[0].to}, {row.used[0].at[:10]}" if row.used else "never",
-                ", ".join(row.given_to) or "-",
-            )
-            for row in view.credentials
-        ]
-        screen.table(("credential", "kind", "of", "opened by", "expires", "last used", "given to"), rows)
-        if not rows:
-            screen.line(screen.complete("No credentials. Add one: wfe-mcp credential add NAME --kind token"))
-
-    invocation.answer(plural(len(view.credentials), "credential"), render, view=view)
+    heads = ("credential", "kind", "of", "opened by", "expires", "last used", "given to")
+    rows = [
+        (
+            row.name,
+            row.kind,
+            row.scope,
+            row.kept_in,
+            f"{row.expires_at[:10]} {row.state if row.state != 'valid' else ''}".strip() or "-",
+            f"{row.used[0].to}, {row.used[0].at[:10]}" if row.used else "never",
+            ", ".join(row.given_to) or "-",
+        )
+        for row in view.credentials
+    ]
+    empty = "No credentials. Add one: wfe-mcp credential add NAME --kind token"
+    summary = plural(len(rows), "credential")
+    invocation.answer(summary, lambda screen: screen.table(heads, rows, empty=empty), view=view)
 
 
 def add(

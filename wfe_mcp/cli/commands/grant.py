@@ -57,20 +57,17 @@ def list_all(invocation: Invocation) -> None:
     from wfe_mcp.views.approvals.grants import grant_list
 
     view = grant_list(invocation.engine)
-
-    def render(screen: Screen) -> None:
-        rows = [
-            (
-                *(grant.id, f"{grant.template} {grant.phase}", grant.state, f"{grant.used} of {grant.uses}"),
-                *(grant.expires_at, grant.actor, grant.when),
-            )
-            for grant in view.grants
-        ]
-        screen.table(("grant", "approves", "state", "used", "until", "by", "where"), rows)
-        if not rows:
-            screen.line("No grants: each approval is asked for.")
-
-    invocation.answer(plural(len(view.grants), "grant"), render, data=plain(view))
+    heads = ("grant", "approves", "state", "used", "until", "by", "where")
+    rows = [
+        (
+            *(grant.id, f"{grant.template} {grant.phase}", grant.state, f"{grant.used} of {grant.uses}"),
+            *(grant.expires_at, grant.actor, grant.when),
+        )
+        for grant in view.grants
+    ]
+    empty = "No grants: each approval is asked for."
+    summary = plural(len(rows), "grant")
+    invocation.answer(summary, lambda screen: screen.table(heads, rows, empty=empty), data=plain(view))
 
 
 def show(invocation: Invocation, id_: Id) -> None:

@@ -50,11 +50,8 @@ def list_all(
     rows, queues = job_rows(invocation.engine, overviews[:limit]), queues_now(invocation.engine)
 
     def render(screen: Screen) -> None:
-        screen.table(
-            ("job", "kind", "state", "priority", "run", "phase", "queue", "position"), [_line(row) for row in rows]
-        )
-        if not rows:
-            screen.line("No jobs.")
+        heads = ("job", "kind", "state", "priority", "run", "phase", "queue", "position")
+        screen.table(heads, [_line(row) for row in rows], empty="No jobs.")
         if len(overviews) > limit:
             screen.line(f"The newest {plural(limit, 'job')}; --limit N shows more.", "dim")
         screen.table(

@@ -24,22 +24,13 @@ def list_all(invocation: Invocation) -> None:
     summary = (
         plural(len(configured), "MCP server") if configured else "No MCP server is configured in .wfe/config.toml."
     )
-
-    def render(screen: Screen) -> None:
-        states = [
-            (
-                server.name,
-                "trusted" if server.trusted else "needs trust",
-                ", ".join(server.missing) or "-",
-                server.where,
-            )
-            for server in configured
-        ]
-        screen.table(("name", "state", "variables not set", "command or address"), states)
-        if not configured:
-            screen.line(summary)
-
-    invocation.answer(summary, render, data={"servers": [asdict(server) for server in configured]})
+    heads = ("name", "state", "variables not set", "command or address")
+    states = [
+        (server.name, "trusted" if server.trusted else "needs trust", ", ".join(server.missing) or "-", server.where)
+        for server in configured
+    ]
+    data = {"servers": [asdict(server) for server in configured]}
+    invocation.answer(summary, lambda screen: screen.table(heads, states, empty=summary), data=data)
 
 
 def try_out(invocation: Invocation, name: Server = "") -> None:

@@ -43,24 +43,18 @@ def list_all(invocation: Invocation) -> None:
         }
         for person, sessions in people(engine)
     ]
-
-    def render(screen: Screen) -> None:
-        lines = [
-            (
-                str(row["name"]),
-                ", ".join(f"{role} in {name}" for name, role in row["roles"].items()) or "-",
-                str(row["last_login"] or "-"),
-                str(row["sessions"]),
-                str(row["away"] or "-"),
-                str(row["subject"]),
-            )
-            for row in rows
-        ]
-        screen.table(("name", "roles", "last login", "sessions", "away", "subject"), lines)
-        if not rows:
-            screen.line("No one has logged in.")
-
-    invocation.answer(f"{len(rows)} people", render, data={"people": rows})
+    heads = ("name", "roles", "last login", "sessions", "away", "subject")
+    lines = [
+        (
+            row["name"],
+            ", ".join(f"{role} in {name}" for name, role in row["roles"].items()) or "-",
+            *(row["last_login"] or "-", row["sessions"], row["away"] or "-", row["subject"]),
+        )
+        for row in rows
+    ]
+    empty = "No one has logged in."
+    summary = f"{len(rows)} people"
+    invocation.answer(summary, lambda screen: screen.table(heads, lines, empty=empty), data={"people": rows})
 
 
 def revoke(invocation: Invocation, name: Name) -> None:

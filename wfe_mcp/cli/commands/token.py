@@ -87,22 +87,16 @@ def list_all(invocation: Invocation) -> None:
     from wfe_mcp.engine.access.tokens import tokens
 
     rows = [_row(token) for token in tokens(invocation.engine)]
-
-    def render(screen: Screen) -> None:
-        screen.table(
-            ("token", "scope", "project", "expires", "made by", "last used"),
-            [
-                (
-                    *(row["name"], row["scope"], row["project"] or "every project"),
-                    *(row[name] or "-" for name in ("expires_at", "owner", "used_at")),
-                )
-                for row in rows
-            ],
+    heads = ("token", "scope", "project", "expires", "made by", "last used")
+    cells = [
+        (
+            *(row["name"], row["scope"], row["project"] or "every project"),
+            *(row[name] or "-" for name in ("expires_at", "owner", "used_at")),
         )
-        if not rows:
-            screen.line("No tokens.")
-
-    invocation.answer(f"{len(rows)} tokens", render, data={"tokens": rows})
+        for row in rows
+    ]
+    summary = f"{len(rows)} tokens"
+    invocation.answer(summary, lambda screen: screen.table(heads, cells, empty="No tokens."), data={"tokens": rows})
 
 
 def revoke(invocation: Invocation, name: Name) -> None:

@@ -70,12 +70,10 @@ def give_table(
     """
 
     def render(screen: Screen) -> None:
-        screen.table(heads, cells)
+        screen.table(heads, cells, empty=empty)
         faults = [f"{row.name}: {row.fault}" for row in rows if row.fault]
         for fault in (*faults, *invocation.engine.settings().faults_in(table)):
             screen.line(f"  ! {fault}", "yellow")
-        if not rows:
-            screen.line(screen.complete(empty))
 
     invocation.answer(summary, render, view={table if table != "schedule" else "schedules": rows})
 
@@ -115,14 +113,13 @@ def deliveries(invocation: Invocation, webhook: Only = "", state: State = None, 
                 )
                 for row in rows
             ],
+            empty="No deliveries.",
         )
         for row in rows:
             if row.error and row.state != "delivered":
                 screen.line(f"  ! {row.job[:12]}: {row.error}", "yellow")
         if is_left:
             screen.line("  ! No process works the queue of this project: start wfe-mcp worker.", "yellow")
-        if not rows:
-            screen.line("No deliveries.")
 
     invocation.answer(plural(len(rows), "delivery", "deliveries"), render, view={"deliveries": rows})
 

@@ -93,14 +93,22 @@ class Screen:
         self.lines(text, self._margin)
 
     def table(
-        self, header: Sequence[str], rows: Sequence[Sequence[object]], indent: str = "", *, optional: Sequence[str] = ()
+        self,
+        header: Sequence[str],
+        rows: Sequence[Sequence[object]],
+        indent: str = "",
+        *,
+        optional: Sequence[str] = (),
+        empty: str = "",
     ) -> None:
-        """Rows under a header, if there is one; nothing at all without rows.
+        """Rows under a header, if there is one; without rows the line ``empty``, with what its commands need.
 
         ``optional``: columns that are left out where no row has more than ``-`` in them.
         """
         cells = [[self.mark(one_line(str(cell))) for cell in row] for row in rows]
         if not cells:
+            if empty:
+                self.line(self.complete(empty))
             return
         if optional:
             filled = [bool(set(column) - {"", "-"}) for column in zip(*cells, strict=True)]
