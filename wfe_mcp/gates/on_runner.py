@@ -30,7 +30,7 @@ from wfe_mcp.workspace.files.disk import full_folder
 from wfe_mcp.workspace.files.paths import path_fault
 from wfe_mcp.workspace.git.batch import entries_below
 from wfe_mcp.workspace.git.command import require_repository
-from wfe_mcp.workspace.git.objects import Node, trees_of
+from wfe_mcp.workspace.git.objects import Node, Trees
 from wfe_mcp.workspace.system.redaction import hide
 
 REPORT = "check.tests"
@@ -104,7 +104,7 @@ def _refuse_less(check: FrozenCheck, makes: SandboxSettings, fault: str | None) 
 def _files_of(mirror: Path, task: Task) -> dict[str, Node]:
     """The files of the task's tree. Refuses a commit with another one, and paths that git never makes."""
     files = entries_below(mirror, task.commit)
-    tree = trees_of(files, require_repository(mirror).hash_name)[0]
+    tree = Trees(require_repository(mirror).hash_name).tree_of(files)[0]
     if tree != task.tree:
         raise NotPossibleError(f"The server named tree {task.tree[:12]}, and its commit has {tree[:12]}.", "try again.")
     if bad := next((path for path in files if _NEVER & {*path.lower().split("/")}), ""):

@@ -12,7 +12,7 @@ import pytest
 from tests.workspace.checkpoint_scene import saved
 from wfe_mcp.workspace.git import names
 from wfe_mcp.workspace.git.command import repository
-from wfe_mcp.workspace.git.objects import trees_of
+from wfe_mcp.workspace.git.objects import Trees
 from wfe_mcp.workspace.git.snapshot import Snapshots, take
 from wfe_mcp.workspace.git.snapshot_files import Limits
 from wfe_mcp.workspace.git.working_tree import WorkingTree, tree_hash
@@ -268,4 +268,4 @@ def test_the_tree_of_files_is_that_of_git(root: Path) -> None:
     (root / "c" / "inner").write_text("x", encoding="utf-8")
     git(root, "add", "-A")
     files = WorkingTree(root).files()
-    assert trees_of(files, "sha1")[0] == git(root, "write-tree").strip()
+    assert Trees("sha1").tree_of(files)[0] == git(root, "write-tree").strip()

@@ -17,7 +17,7 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.delivery.git.commits import contents
 from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
-from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content, trees_of
+from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content
 from wfe_mcp.workspace.git.own_refs import advance_ref
 from wfe_mcp.workspace.git.repository import commit_of, is_ancestor
 
@@ -84,10 +84,7 @@ def _extend_tree(root: Path, given: Mapping[str, bytes], others: Sequence[str], 
         if ahead or (others and not before):
             commit = (ahead or [*others])[0]
         else:
-            top, trees = trees_of(files, repo.hash_name)
-            for oid, content in trees.items():
-                outbox.add("tree", content, oid)
-            commit = outbox.add("commit", commit_content(top, (before, *others), _MESSAGE, at))
+            commit = outbox.add("commit", commit_content(outbox.add_tree(files), (before, *others), _MESSAGE, at))
         outbox.send()
         return commit
 

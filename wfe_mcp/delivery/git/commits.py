@@ -25,7 +25,7 @@ from wfe_mcp.workspace.git.batch import entries_below, read_objects
 from wfe_mcp.workspace.git.command import Repository, is_set, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.file_facts import link_bytes
 from wfe_mcp.workspace.git.names import is_ours
-from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, object_id, trees_of
+from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, Trees, object_id
 from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.stored_form import filtered_paths, plain_oid, touched_paths, write_blobs
 from wfe_mcp.workspace.git.trees import compare
@@ -115,7 +115,7 @@ def code_tree(root: Path, began: str | None = None) -> str:
     except (DeliveryFault, Refused):  # also a filter that fails; the delivery says why
         return whole
     below = {path.removeprefix(repo.prefix): node for path, node in files.items() if path.startswith(repo.prefix)}
-    tree, _ = trees_of({path: node for path, node in below.items() if not is_ours(path)}, repo.hash_name)
+    tree, _ = Trees(repo.hash_name).tree_of({path: node for path, node in below.items() if not is_ours(path)})
     watched = parts_of(whole)[1]
     return f"{tree}+{watched}" if watched else tree
 
@@ -131,9 +131,7 @@ def store(root: Path, planned: PlannedCommit, parent: Parent, changed: frozenset
     for path, node in others.items():
         place = repo.top / path
         outbox.add("blob", link_bytes(str(place)) if node.mode == "120000" else place.read_bytes(), node.oid)
-    tree, trees = trees_of(files, repo.hash_name)
-    for oid, content in trees.items():
-        outbox.add("tree", content, oid)
+    tree = outbox.add_tree(files)
     outbox.send()
     differing = tuple(path for path in planned.changed if files.get(path) != parent.files.get(path))
     return tree, planned._replace(files=files, changed=differing)

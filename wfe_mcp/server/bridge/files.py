@@ -21,7 +21,7 @@ from wfe_mcp.workspace.files.project_files import read_file, read_folder
 from wfe_mcp.workspace.git.batch import entries_below
 from wfe_mcp.workspace.git.carried import fetch, push
 from wfe_mcp.workspace.git.checkpoints import drop, keep, kept_at
-from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content, trees_of
+from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content
 from wfe_mcp.workspace.git.repository import branch
 from wfe_mcp.workspace.git.restore import bring
 from wfe_mcp.workspace.git.snapshot import Snapshots, require_available
@@ -111,12 +111,9 @@ class Files:
                 contents[path] = read_file(self._root, path, _ATTACHMENT_BYTES)
         if not contents:
             return ""
-        repo = require_available(self._root)
-        outbox = Outbox(repo, set())
+        outbox = Outbox(require_available(self._root), set())
         nodes = {path: Node("100644", outbox.add("blob", content)) for path, content in contents.items()}
-        tree, trees = trees_of(nodes, repo.hash_name)
-        for oid, content in trees.items():
-            outbox.add("tree", content, oid)
+        tree = outbox.add_tree(nodes)
         files_commit = outbox.add("commit", commit_content(tree, (), "wfe-mcp: files that a call names\n", _NO_TIME))
         outbox.send()
         return files_commit

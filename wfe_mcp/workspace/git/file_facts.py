@@ -14,6 +14,9 @@ GRAIN_NS = 2_000_000_000
 LINK = "120000"
 """Git's mode of a link."""
 
+AS_IT_IS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""Opens a file to read its bytes: no link is followed, and what waits for a writer keeps no one."""
+
 Signature = tuple[int, ...]
 """What differs where the bytes of a file may differ."""
 MODE, SIZE, MTIME_NS, CTIME_NS = range(4)
@@ -103,8 +106,7 @@ def hash_at(place: str, signature: Signature, hash_name: str) -> tuple[str, Sign
     try:
         if stat.S_ISLNK(signature[MODE]):
             return object_id("blob", link_bytes(place), hash_name), signature
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(place, flags)
+        descriptor = os.open(place, AS_IT_IS)
     except OSError:
         return None
     try:

@@ -11,12 +11,11 @@ from pathlib import Path
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
-from wfe_mcp.workspace.git.file_facts import link_bytes
-from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content, object_id, trees_of
+from wfe_mcp.workspace.git.file_facts import AS_IT_IS, link_bytes
+from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content, object_id
 from wfe_mcp.workspace.git.own_refs import advance_ref, release_locks
 
 _REFS = "refs/wfe/jobs/"
-_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def job_ref(job: str) -> str:
@@ -38,9 +37,7 @@ def keep_files(root: Path, job: str, files: Mapping[str, Node], at: datetime) ->
             outbox.add("blob", content, oid)
         elif read_objects(root, [oid]) == [None]:
             raise Refused("conflict", f"{paths[oid]!r} changed while it was read.", "Wait until nothing writes it.")
-    tree, trees = trees_of(files, repo.hash_name)
-    for oid, content in trees.items():
-        outbox.add("tree", content, oid)
+    tree = outbox.add_tree(files)
     commit = outbox.add("commit", commit_content(tree, (), job, at))
     outbox.send()
     advance_ref(root, job_ref(job), lambda _: commit, "The files of the job")
@@ -62,7 +59,7 @@ def _content(root: Path, path: str, node: Node) -> bytes | None:
     try:
         if node.mode == "120000":
             return link_bytes(place)
-        with open(os.open(place, _READ), "rb") as file:  # noqa: PTH123 - opened with care
+        with open(os.open(place, AS_IT_IS), "rb") as file:  # noqa: PTH123 - opened with care
             return file.read()
     except OSError:
         return None

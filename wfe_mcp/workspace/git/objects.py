@@ -68,13 +68,8 @@ def hash_file(descriptor: int, size: int, hash_name: str) -> str | None:
     return digest.hexdigest() if left == 0 else None
 
 
-def trees_of(files: Mapping[str, Node], hash_name: str) -> tuple[str, dict[str, bytes]]:
-    """The id of the tree of ``files`` (by path), and the content of it and of each subtree, the top last."""
-    return Trees(hash_name).tree_of(files)
-
-
 class Trees:
-    """The trees of files that are asked for again and again: only those of folders with a changed entry are computed."""
+    """The trees of files. Where they are asked for again, only those of folders with a changed entry are computed."""
 
     def __init__(self, hash_name: str) -> None:
         self._hash_name = hash_name
@@ -83,7 +78,7 @@ class Trees:
         self._found: dict[str, tuple[str, bytes]] = {}
 
     def tree_of(self, files: Mapping[str, Node]) -> tuple[str, dict[str, bytes]]:
-        """As ``trees_of``. ``files`` is kept, and not to be changed."""
+        """The id of the tree, and the content of it and each subtree, the top last. ``files``: by path, kept, not to be changed."""
         if files != self._files or not self._found:
             before, self._files = self._files, files
             changed = {"": None} | dict.fromkeys(self._take_changes(before, files))
@@ -203,6 +198,13 @@ class Outbox:
         if oid not in self._known:
             self._waiting[oid] = kind, content
         return oid
+
+    def add_tree(self, files: Mapping[str, Node]) -> str:
+        """Add the trees of ``files``, by path; the id of the topmost."""
+        tree, trees = Trees(self._repo.hash_name).tree_of(files)
+        for oid, content in trees.items():
+            self.add("tree", content, oid)
+        return tree
 
     def missing(self, oids: Mapping[str, object]) -> set[str]:
         """Those of ``oids`` not known to exist; when there are many, git looks them up."""

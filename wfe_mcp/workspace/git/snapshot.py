@@ -37,8 +37,8 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.staging import refusing_faults
 from wfe_mcp.workspace.git.command import Repository, git_program, is_set, repository, run_git, text_of
-from wfe_mcp.workspace.git.file_facts import MODE, is_home_or_disk, link_bytes
-from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, commit_content, head_of, read_loose, trees_of
+from wfe_mcp.workspace.git.file_facts import AS_IT_IS, MODE, is_home_or_disk, link_bytes
+from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, Trees, commit_content, head_of, read_loose
 from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.snapshot_files import GatheredFiles, Limits, SkippedPath, gather
 from wfe_mcp.workspace.git.working_tree import SeenFiles, working_tree
@@ -149,7 +149,7 @@ def take(
         outbox.missing({**trees, **{node.oid: path for path, node in gathered.files.items()}})  # one lookup for all
         saved = _with_contents(root, gathered, outbox)
         if saved != gathered.files:  # written since they were hashed
-            tree, trees = trees_of(saved, repo.hash_name)
+            tree, trees = Trees(repo.hash_name).tree_of(saved)
             snapshot = replace(snapshot, tree=tree)
         for oid in outbox.missing(trees):
             outbox.add("tree", trees[oid], oid)
@@ -271,8 +271,7 @@ def _add_object(root: Path, path: str, node: Node, outbox: Outbox) -> str:
         if os.lstat(place).st_size > _HUGE_BYTES:
             words = (*DURABLE, "hash-object", "-w", "--no-filters", "--", path)
             return text_of(run_git(root, *words))
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with open(os.open(place, flags), "rb") as file:  # noqa: PTH123 - opened with care
+        with open(os.open(place, AS_IT_IS), "rb") as file:  # noqa: PTH123 - opened with care
             return outbox.add("blob", file.read())
     except OSError:
         return ""

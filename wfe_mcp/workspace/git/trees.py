@@ -32,7 +32,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.staging import why_unwritable
 from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.command import Repository, run_git
-from wfe_mcp.workspace.git.file_facts import link_bytes
+from wfe_mcp.workspace.git.file_facts import AS_IT_IS, link_bytes
 from wfe_mcp.workspace.git.objects import Node, entries_in, hash_file, object_id, read_loose
 
 KEPT_FOR_S = 14 * 86_400
@@ -175,7 +175,6 @@ def _stored_trees(repo: Repository) -> list[StoredTree]:
 
 
 _BLOCK_BYTES = 1_048_576
-_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NEW = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _SHOWN = 20
 _AT_ONCE = 200
@@ -232,7 +231,7 @@ def _make_folders(files: Mapping[str, Node], into: Path) -> None:
 def _copy_file(source: str, target: str, node: Node, hash_name: str) -> bool:
     """Copy one file. False, with nothing left at ``target``, when its content is not ``node``'s."""
     try:
-        reading = os.open(source, _READ)
+        reading = os.open(source, AS_IT_IS)
     except OSError:
         return False
     try:

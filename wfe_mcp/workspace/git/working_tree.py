@@ -213,7 +213,7 @@ class WorkingTree:
         return files, watched
 
     def trees(self, entries: Mapping[str, Node], hash_name: str, what: str = "files") -> tuple[str, dict[str, bytes]]:
-        """``trees_of(entries)``; what is new since the last entries of this kind is computed."""
+        """``Trees.tree_of(entries)``; what is new since the last entries of this kind is computed."""
         with self._lock:
             return self._trees.setdefault((what, hash_name), Trees(hash_name)).tree_of(entries)
 
