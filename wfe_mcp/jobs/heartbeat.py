@@ -153,11 +153,7 @@ class Heartbeat:
         if has_news:
             with self._store.read() as tx:
                 row = tx.jobs.get(job.id)
-            # The fence alone is not enough: a job that was freed and waits still has that of its last claim.
-            if row is None or row.fence != job.fence or row.lease_owner != job.lease_owner:
-                stop.ask("lost")
-            elif row.cancel_requested:
-                stop.ask("cancelled")
+            stop.ask_as_recorded(job, row)
 
 
 def take_over(

@@ -89,6 +89,14 @@ class Stop:
             self.reason = reason
             self._flag.set()
 
+    def ask_as_recorded(self, job: JobRecord, row: JobRecord | None) -> None:
+        """Ask where ``row``, the job as it is now, no longer belongs to the claim of ``job``, or is to be cancelled."""
+        # The fence alone is not enough: a job that was freed and waits still has that of its last claim.
+        if row is None or row.fence != job.fence or row.lease_owner != job.lease_owner:
+            self.ask("lost")
+        elif row.cancel_requested:
+            self.ask("cancelled")
+
     @property
     def is_asked(self) -> bool:
         """True once a stop was requested."""

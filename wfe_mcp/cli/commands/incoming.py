@@ -7,7 +7,6 @@ import typer
 from wfe_mcp.cli.commands.webhook import SecretFd, give_table, rotate_secret
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
-from wfe_mcp.core.errors import Refused, nearest_hint
 
 System = Annotated[str, typer.Argument(metavar="NAME", help="The system: NAME in [incoming.NAME].")]
 
@@ -37,9 +36,5 @@ def rotate(invocation: Invocation, name: System, key_fd: SecretFd = None, pin_fd
     The one before it is accepted beside it for a day.
     """
     loaded = invocation.engine.settings()
-    known = loaded.settings.incoming
-    if name not in known:
-        loaded.refuse_faulty("incoming", name)
-        hint = nearest_hint(name, known, "Add [incoming.NAME] to a configuration, then: wfe-mcp trust")
-        raise Refused("bad_argument", f"There is no [incoming] {name!r}.", hint)
+    loaded.refuse_unknown("incoming", name, known := loaded.settings.incoming, "[incoming]")
     rotate_secret(invocation, name, known[name], "template", key_fd, pin_fd)

@@ -169,11 +169,7 @@ class Recording:
         if self._job is None:
             return
         job, stop = self._job.job, self._job.stop
-        held = tx.jobs.get(job.id)
-        if held is None or held.fence != job.fence or held.lease_owner != job.lease_owner:
-            stop.ask("lost")
-        elif held.cancel_requested:
-            stop.ask("cancelled")
+        stop.ask_as_recorded(job, tx.jobs.get(job.id))
         if stop.is_asked:
             raise ChildStopped(stop.reason)
 

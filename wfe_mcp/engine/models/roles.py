@@ -118,7 +118,7 @@ def provider_now(loaded: LoadedSettings, name: str) -> FrozenProvider | None:
     at = f"providers.{name}."
     if settings is None:
         return None
-    return settings.frozen(name, from_project=_is_projects(loaded, at), is_unsigned=_is_unsigned(loaded, at))
+    return settings.frozen(name, from_project=is_projects(loaded, at), is_unsigned=_is_unsigned(loaded, at))
 
 
 def known_names(settings: Settings) -> list[str]:
@@ -143,7 +143,7 @@ def _trusted_role(loaded: LoadedSettings, name: str, *, declared: bool) -> Froze
     at = f"roles.{table}."
     if role is None:
         return None
-    return role.frozen(name, from_project=_is_projects(loaded, at), is_unsigned=_is_unsigned(loaded, at))
+    return role.frozen(name, from_project=is_projects(loaded, at), is_unsigned=_is_unsigned(loaded, at))
 
 
 def _is_unsigned(loaded: LoadedSettings, prefix: str) -> bool:
@@ -153,7 +153,7 @@ def _is_unsigned(loaded: LoadedSettings, prefix: str) -> bool:
     )
 
 
-def _is_projects(loaded: LoadedSettings, prefix: str) -> bool:
+def is_projects(loaded: LoadedSettings, prefix: str) -> bool:
     """True when the project's configuration contributes to a table."""
     return any(key.startswith(prefix) and origin.layer == "project" for key, origin in loaded.origins.items())
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
-from wfe_mcp.engine.models.roles import DEFAULT, fill_role
+from wfe_mcp.engine.models.roles import DEFAULT, fill_role, is_projects
 from wfe_mcp.workflow.delivering import as_delivered
 from wfe_mcp.workflow.deploying import Asks, as_deployed
 from wfe_mcp.workspace.config.layers import seconds
@@ -192,9 +192,7 @@ def _make(roles: MadeRoles, plan: CompiledTemplate, loaded: LoadedSettings, want
     taken = {*roles, *plan.template.roles, *loaded.settings.roles}
     name = next(candidate for number in range(len(taken) + 1) if (candidate := f"{stem}{number or ''}") not in taken)
     prefix = f"templates.{plan.template.name}."
-    from_project = role.from_project or any(
-        key.startswith(prefix) and origin.layer == "project" for key, origin in loaded.origins.items()
-    )
+    from_project = role.from_project or is_projects(loaded, prefix)
     roles[name] = role.model_copy(update={"name": name, "from_project": from_project})
     return name
 

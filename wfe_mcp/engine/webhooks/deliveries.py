@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import queue_name
@@ -116,10 +116,7 @@ def refuse_unknown(engine: Engine, name: str) -> WebhookSettings:
     """The webhook ``name``. Refuses ``bad_argument``: none of this name counts."""
     loaded = engine.settings()
     hooks = loaded.settings.webhooks
-    if name not in hooks:
-        loaded.refuse_faulty("webhooks", name)
-        hint = nearest_hint(name, hooks, "Add [webhooks.NAME] to a configuration, then: wfe-mcp trust")
-        raise Refused("bad_argument", f"There is no webhook {name!r}.", hint)
+    loaded.refuse_unknown("webhooks", name, hooks, "webhook")
     return hooks[name]
 
 

@@ -13,7 +13,7 @@ Rules:
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
@@ -22,7 +22,7 @@ from pydantic_core import ErrorDetails
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import THERE, Detail, Refused, nearest, pointer
+from wfe_mcp.core.errors import THERE, Detail, Refused, nearest, nearest_hint, pointer
 from wfe_mcp.core.json_pointer import keys_at
 from wfe_mcp.workspace.config import gate_keys
 from wfe_mcp.workspace.config.documents import EXPECTED, Document, leaves, merge, put, remove, shown_key, without_nul
@@ -81,12 +81,16 @@ class LoadedSettings:
         """Why parts of ``table`` do not count."""
         return tuple(problem.message for problem in self.problems if problem.path.startswith(f"/{table}/"))
 
-    def refuse_faulty(self, table: str, name: str) -> None:
-        """Refuse ``bad_argument`` with the reason where ``table`` has ``name`` and it does not count."""
+    def refuse_unknown(self, table: str, name: str, known: Collection[str], noun: str) -> None:
+        """Refuse ``bad_argument`` where ``name`` is not ``known``: why it does not count where ``table`` has it."""
+        if name in known:
+            return
         place = f"/{table}/{name}/"
         fault = next((problem.message for problem in self.problems if f"{problem.path}/".startswith(place)), "")
         if fault:
             raise Refused("bad_argument", f"{fault}.", "Correct it in the configuration, then: wfe-mcp trust")
+        hint = nearest_hint(name, known, f"Add [{table}.NAME] to a configuration, then: wfe-mcp trust")
+        raise Refused("bad_argument", f"There is no {noun} {name!r}.", hint)
 
     def values(self) -> dict[str, object]:
         """Every value by its dotted key, in order; the keys are those of ``origins``."""
