@@ -167,10 +167,6 @@ class Cluster:
         """The address of a database, as WFE_DATABASE_URL takes it."""
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
 
-    def socket_url(self, database: str) -> str:
-        """The same by the socket in the cluster's folder."""
-        return f"postgresql+psycopg://postgres@/{database}?host={self._sockets}&port={self.port}"
-
     def connect(self, database: str = "postgres") -> Any:
         """A connection past the store that commits each statement: a superuser's."""
         import psycopg

@@ -111,11 +111,6 @@ def broken_template(cli: Terminal) -> Said:
     return cli("trust", "--yes", pin=PIN)
 
 
-def absent_project(cli: Terminal) -> Said:
-    (cli.root / ".wfe" / "config.toml").unlink()
-    return cli("doctor")
-
-
 def paused(cli: Terminal) -> Said:
     run = begun(cli, phase("work"))
     cli("pause", run)

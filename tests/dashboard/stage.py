@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tests.dashboard.browser import asked
-from tests.engine.scene import AGENT, Scene, approval, command, expr, phase
-from wfe_mcp.views.answers import tool_answers as answers
+from tests.engine.scene import Scene, approval, command, expr, phase
 
 LISTS = '''"""Lists as people write them."""
 
@@ -170,11 +169,6 @@ def _done(scene: Scene) -> str:
     scene.clock.advance(minutes=2)
     scene.do(run, "note")
     return run
-
-
-def step_on(scene: Scene, run: str, name: str) -> None:
-    """The agent claims a phase, as another process may."""
-    answers.start_phase(scene.process(), AGENT, run, name)
 
 
 LATER = timedelta(minutes=1)

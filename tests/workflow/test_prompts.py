@@ -2,8 +2,6 @@
 
 import pytest
 
-from wfe_mcp.core.model import Feedback
-from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.workflow.expressions import ExpressionError, Expressions
 from wfe_mcp.workflow.load import parse
 from wfe_mcp.workflow.prompts import (
@@ -125,9 +123,3 @@ def test_context_hands_over_artifacts_by_name() -> None:
     plan, note = fence('{"steps":[]}', "plan", nonce="r"), fence("hello", "note", nonce="r")
     assert text == f"Context: plan\n{plan}\n\nContext: note\n{note}"
     assert render_context([]) == ""
-
-
-FEEDBACK = (
-    Feedback(PhasePath("review"), 2, "Two findings:\n- no test", "review"),
-    Feedback(PhasePath("code"), 1, "exit code 1"),
-)

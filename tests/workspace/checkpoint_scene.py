@@ -17,7 +17,6 @@ from wfe_mcp.workspace.git.snapshot_files import Limits
 Git = Callable[..., str]
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 LIMITS = Limits()
-_ODD = (":(exclude)x", '"quoted"', "*", "tab\there", "line\nbreak", "back\\slash") if os.name == "posix" else ()
 
 
 def taken(root: Path, limits: Limits = LIMITS) -> Snapshot:

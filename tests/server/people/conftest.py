@@ -3,7 +3,6 @@
 import html
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,9 +136,3 @@ def tab(chromium: Chromium) -> Iterator[Tab]:
     made = Tab.open(chromium)
     yield made
     made.close()
-
-
-@pytest.fixture
-def git_project(house: House) -> House:
-    subprocess.run(["git", "-C", str(house.root), "add", "-A"], check=True)
-    return house

@@ -58,16 +58,6 @@ def test_an_undone_transaction_leaves_nothing_in_the_index(store: Store) -> None
     assert found(store, "happened") == []
 
 
-def empty_the_index(url: str, *more: str) -> None:
-    """As a database from before there was one."""
-    statements = (
-        "INSERT INTO find_text (find_text) VALUES ('delete-all')",
-        "DELETE FROM find_entry",
-        "DELETE FROM find_run",
-    )
-    tamper(url, *statements, *more)
-
-
 def index_all(store: Store, most: int = 400) -> int:
     steps, after = 0, None
     while True:

@@ -68,11 +68,6 @@ inner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], 
 print(inner.pid, flush=True)
 time.sleep(60)
 """
-ORPHAN = """
-import subprocess, sys
-inner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-print(inner.pid, flush=True)
-"""
 
 
 def test_this_process_is_alive_and_has_a_holder_name() -> None:
