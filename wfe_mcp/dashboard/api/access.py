@@ -176,7 +176,10 @@ class Caller:
 
 
 class Access:
-    """The tokens of a database, an engine for each project and token, and the workers of the projects in use."""
+    """The tokens of a database, an engine for each project and token, and the workers of the projects in use.
+
+    ``own_engine``: that of the page or the server itself.
+    """
 
     def __init__(
         self,
@@ -186,7 +189,7 @@ class Access:
         people: People | None = None,
         by: Process = "page",
     ) -> None:
-        self._engine, self._visited, self._entry, self.people = engine, visited, entry, people
+        self.own_engine, self._visited, self._entry, self.people = engine, visited, entry, people
         if people is not None:
             engine.people_at, engine.token_counts = people.origin, people.token_counts
         engine.state_of(ServerKey).process = by
@@ -205,7 +208,7 @@ class Access:
     @property
     def store(self) -> Store:
         """The database."""
-        return self._engine.store
+        return self.own_engine.store
 
     def project_of(self, run: str) -> str:
         """The id of the project of a run, also of one that was pruned; empty where there is none."""
@@ -219,9 +222,9 @@ class Access:
 
     def begin_session(self, code: str) -> str:
         """The token of a new session for a code from a link. Refuses ``unauthorized``."""
-        self._entry.codes.take(code, self._engine.clock())
+        self._entry.codes.take(code, self.own_engine.clock())
         self._visited()
-        return tokens.begin_session(self._engine, tokens.sender(user_name()))
+        return tokens.begin_session(self.own_engine, tokens.sender(user_name()))
 
     def caller(self, request: Request) -> Caller:
         """The sender of a request, by its token or the cookie of a login. Refuses ``unauthorized`` and ``forbidden``."""
@@ -237,7 +240,7 @@ class Access:
             raise Refused("forbidden", "Only a page of this server changes something by its cookie.", "Use a token.")
         name = login.person.name
         # No token of a program has this name, so that neither holds what the other has claimed.
-        token = Token(f"person:{name}", login.scope, "", self._engine.clock(), login.ends_at, login.row, name)
+        token = Token(f"person:{name}", login.scope, "", self.own_engine.clock(), login.ends_at, login.row, name)
         signing, signature = Signing(self.people, cookie, request.url.path), request.headers.get(HEADER, "")
         return Caller(token, login.person.by, self, login, signing=signing, signature=signature)
 
@@ -257,7 +260,7 @@ class Access:
             )
         self._visited()
         if session is None:
-            tokens.note_use(self._engine, token)
+            tokens.note_use(self.own_engine, token)
         by = By(token.name, Channel.HTTP, Assurance.AGENT)
         return Caller(token, by if session is None else tokens.sender(user_name()), self)
 
@@ -280,12 +283,12 @@ class Access:
     def _known_tokens(self, authorization: str) -> tuple[Token | None, Token | None]:
         """The session that a header has, and the token that it acts by."""
         text = bearer(authorization)
-        session = tokens.session_of(self._engine, text)
+        session = tokens.session_of(self.own_engine, text)
         return session, session or (self.token_of(text) if text else None)
 
     def token_of(self, given: str) -> Token | None:
         """The token with this text; None for any other text, and where who made it has not the role for it any more."""
-        token = token_of(self._engine, given)
+        token = token_of(self.own_engine, given)
         return token if token is None or self.people is None or self.people.allow(token) else None
 
     def engines_of(self, token: Token) -> Engines:
@@ -329,23 +332,18 @@ class Access:
         """The engines of the pages that people see."""
         return self._engines_as("people")
 
-    @property
-    def own_engine(self) -> Engine:
-        """The engine of the page or the server itself."""
-        return self._engine
-
     def engine_of_runner(self, project: str) -> Engine | None:
         """The engine that gives out and judges the checks of a project; None where its folder is gone."""
         return self._engines_as("runners").by_id(project)
 
     def engine_of_senders(self, project: str) -> Engine | None:
         """The engine for signed messages of other systems, which have no token; ``project`` empty: that of the page."""
-        return self._engines_as("incoming").by_id(project or self._engine.project_id)
+        return self._engines_as("incoming").by_id(project or self.own_engine.project_id)
 
     def _engines_as(self, holder: str) -> Engines:
         with self._lock:
             if holder not in self._engines:
-                self._engines[holder] = Engines(create_beside(self._engine, self._engine.project, holder))
+                self._engines[holder] = Engines(create_beside(self.own_engine, self.own_engine.project, holder))
             return self._engines[holder]
 
     def close(self) -> None:
