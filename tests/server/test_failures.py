@@ -12,6 +12,7 @@ from mcp_types import INVALID_PARAMS, TextContent
 from tests.server.conftest import Connect, House, call, drill, structured
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.templates.versions import make_default
+from wfe_mcp.server.tools import BY_ACTION, tools
 from wfe_mcp.store.driver import driver
 from wfe_mcp.views.answers import reading
 
@@ -52,6 +53,34 @@ async def test_a_bad_argument_is_named_by_its_pointer_in_plain_words(connect: Co
             assert not any(
                 word in document for word in ("pydantic", "Input should", "input should", "https://", "NoneType")
             ), document
+
+
+async def test_an_argument_that_only_another_action_takes_is_refused(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        cancelled = await call(agent, "control_run", run=run, action="cancel", phase="plan", reason="")
+        switched = await call(agent, "control_run", run=run, action="auto_on", reason="go on")
+        listed = await call(agent, "work", action="next", id="W-1", item={"title": "T"})
+        empty = await call(agent, "work", action="list", id="", item={})
+        found = await call(agent, "status", run=run)
+
+    message = "control_run cannot take these arguments: /phase has no effect with action 'cancel', only with 'proceed'."
+    assert cancelled["error"]["message"] == message
+    assert cancelled["error"]["details"][0]["expected"] == ["action", "reason", "run"]
+    assert switched["ok"], "a reason is no wish: it is taken with every action"
+    assert [each["path"] for each in listed["error"]["details"]] == ["/id", "/item"]
+    assert empty["ok"], empty
+    assert found["run_state"] == "running"
+
+
+def test_every_action_of_a_tool_says_which_arguments_it_takes() -> None:
+    for name, tool in tools().items():
+        arguments = tool.parameters["properties"]
+        if "action" not in arguments:
+            assert name not in BY_ACTION
+            continue
+        assert list(BY_ACTION[name]) == arguments["action"]["enum"]
+        assert frozenset().union(*BY_ACTION[name].values()) == arguments.keys() - {"action"}
 
 
 async def test_an_object_or_a_list_sent_as_json_text_counts_as_it(house: House, connect: Connect) -> None:

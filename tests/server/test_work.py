@@ -181,6 +181,9 @@ async def test_an_agent_adds_a_claim_has_it_tested_and_cannot_say_that_it_holds(
             agent, "work", action="add", kind="claim", item={"title": "It works", "tests": [{"type": "x"}]}
         )
         added = await call(agent, "work", action="add", kind="claim", item={"title": "It works", "tests": [test]})
+        other = await call(
+            agent, "work", action="change", id="W-1", status="active", item={"title": "It works well", "tests": [test]}
+        )
         begun = await call(agent, "work", **added["next"][0]["args"])
         await to_thread.run_sync(until, is_tested)
         refused = [
@@ -195,6 +198,10 @@ async def test_an_agent_adds_a_claim_has_it_tested_and_cannot_say_that_it_holds(
 
     assert wrong["error"]["details"][0]["path"] == "/item/tests/0/type"
     assert added["next"][0]["args"] == {"action": "change", "id": "W-1", "status": "active"}
+    assert (other["error"]["code"], other["error"]["hint"]) == (
+        "bad_argument",
+        "To start, item takes template and inputs.",
+    )
     assert begun["summary"].endswith("tests W-1 'It works': pending claim")
     assert [each["error"]["code"] for each in refused] == [
         "illegal_transition",

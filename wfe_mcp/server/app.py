@@ -6,15 +6,15 @@ Rules:
 1. Every failure of a call becomes an envelope: a refusal unchanged, a crash as ``internal`` with its traceback in the
    log (``result``). Only protocol errors stay JSON-RPC errors.
 2. The list of tools never changes within a process; the front's cache relies on it.
-3. Unknown names and wrong types of arguments are refused, all at once, each with a JSON pointer and what was expected. Text that
-   cannot be stored (NUL, a lone surrogate) or is too long is refused.
+3. Unknown names, wrong types and arguments of another action are refused, all at once, each with a JSON pointer and what was expected.
+   Text that cannot be stored (NUL, a lone surrogate) or is too long is refused.
 4. ``null`` for an optional argument is the same as omitting it.
 5. One conversion: where an object or a list is wanted, text that is exactly one in strict JSON counts as it, because some
    clients and models send it so. Every other text stays text, whatever it looks like.
 """
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, cast
@@ -43,7 +43,7 @@ from wfe_mcp.server.resources import ICONS, add_completions, add_prompts, add_re
 from wfe_mcp.server.result import refusal, refused_by, tool_result
 from wfe_mcp.server.run_changes import RunChanges
 from wfe_mcp.server.tool_request import Ctx, ToolRequest, by_client, is_modern, roots_of
-from wfe_mcp.server.tools import tools
+from wfe_mcp.server.tools import BY_ACTION, tools
 from wfe_mcp.views.moves.envelope import Envelope
 
 INSTRUCTIONS = (
@@ -246,6 +246,7 @@ def check_arguments(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
     except ValidationError as exc:
         for error in exc.errors(include_url=False):
             details += no_json.get(str(error["loc"][0])) or (_wrong_argument(error, known),)
+    details += _without_effect(tool.name, values)
     if details:
         raise Refused(
             "bad_argument",
@@ -274,6 +275,20 @@ def _refusal_message(tool: str, details: list[Detail]) -> str:
 def _unknown_argument(name: str, known: Mapping[str, Any]) -> Detail:
     message = f"is not an argument of this tool{near_miss(name, known)}"
     return Detail(pointer(name[:_SHOWN_CHARS]), message, expected=sorted(known))
+
+
+def _without_effect(tool: str, values: Mapping[str, Any]) -> Iterator[Detail]:
+    """The arguments that only other actions of ``tool`` take."""
+    actions = BY_ACTION.get(tool, {})
+    action = str(values.get("action"))
+    if action not in actions:
+        return
+    for name in (name for name, value in values.items() if value and name not in actions[action]):
+        if takers := [repr(other) for other, names in actions.items() if name in names]:
+            message = f"has no effect with action {action!r}, only with {' or '.join(takers)}"
+            yield Detail(
+                pointer(name), message, expected=sorted({"action", *actions[action]}), got=_small(values[name])
+            )
 
 
 def _wrong_argument(error: ErrorDetails, known: Mapping[str, Any]) -> Detail:

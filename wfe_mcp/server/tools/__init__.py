@@ -4,7 +4,7 @@ Every token of a schema costs in each session, so a schema contains only what a 
 defaults, no ``T | null`` (``null`` for an optional argument counts as absent).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from wfe_mcp.server.tools.runs import control_run, retry_phase, rollback, skip_p
 from wfe_mcp.server.tools.work import work
 from wfe_mcp.views.moves.envelope import ENVELOPE_SCHEMA, LIMIT_BYTES
 
-__all__ = ["ENTRIES", "tools"]
+__all__ = ["BY_ACTION", "ENTRIES", "tools"]
 
 ALWAYS: dict[str, Any] = {"anthropic/alwaysLoad": True}
 SIZE: dict[str, Any] = {"anthropic/maxResultSizeChars": 2 * LIMIT_BYTES}
@@ -60,6 +60,25 @@ ENTRIES = (
     ToolEntry(save_template, "Save a template", repeatable=True),
     ToolEntry(work, "Work items"),
 )
+
+BY_ACTION: Mapping[str, Mapping[str, frozenset[str]]] = {
+    tool: {action: frozenset(arguments.split()) for action, arguments in actions.items()}
+    for tool, actions in {
+        "control_run": {
+            **dict.fromkeys(("pause", "resume", "cancel"), "run reason"),
+            "proceed": "run reason phase",
+            **dict.fromkeys(("auto_on", "auto_off", "checkpoint"), "run reason"),
+        },
+        "work": {
+            "list": "kind status cursor",
+            "show": "id",
+            "add": "kind item",
+            "change": "id status item",
+            "next": "",
+        },
+    }.items()
+}
+"""Tool → action → the arguments that it takes. Another one would have no effect, so it is refused; a reason is no wish."""
 
 
 @cache

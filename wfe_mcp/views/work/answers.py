@@ -184,8 +184,7 @@ def start(engine: Engine, by: By, name: str, given: Mapping[str, Any], reason: s
     from wfe_mcp.views.answers.tool_answers import started_answer
 
     with engine.store.read() as tx:
-        if tx.items.get(engine.project_id, name).kind is ItemKind.CLAIM:
-            return queue_tests(engine, name)
+        is_claim = tx.items.get(engine.project_id, name).kind is ItemKind.CLAIM
     unknown = [key for key in given if key not in {"template", "inputs"}]
     if unknown:
         hint = nearest_hint(unknown[0], ("template", "inputs"), "To start, item takes template and inputs.")
@@ -195,6 +194,8 @@ def start(engine: Engine, by: By, name: str, given: Mapping[str, Any], reason: s
             hint,
             (Detail(f"/item/{unknown[0]}", "is not taken here"),),
         )
+    if is_claim:
+        return queue_tests(engine, name)
     inputs: Any = given.get("inputs") or {}
     if not isinstance(inputs, dict):
         raise Refused(
