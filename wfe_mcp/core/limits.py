@@ -103,6 +103,12 @@ ATTACHMENTS = Limit(20, "attached files", "the files attached to one attempt or 
 ATTACHMENTS_BYTES = Limit(
     50_000_000, "bytes of attached files", "the files attached to one run or work item", "Attach smaller files."
 )
+PROJECT_FILE_BYTES = Limit(
+    20_000_000_000,
+    "bytes",
+    "a file of the project that git does not ignore: all its bytes are read, as evidence",
+    "List it in .gitignore, or move it out of the project.",
+)
 
 TABLE: tuple[Limit, ...] = tuple(limit for limit in vars().values() if isinstance(limit, Limit))
 """All limits above, in the order of the reference page."""

@@ -2,13 +2,15 @@
 
 import pytest
 
-from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
+from wfe_mcp.core.limits import PROJECT_FILE_BYTES
 from wfe_mcp.core.model import RunState
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.files.tree_binding import first_tree, is_recorded
 from wfe_mcp.engine.history.forks import fork_run
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER
 from wfe_mcp.engine.phases.submit import submit
+from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.workspace.git.working_tree import tree_hash
 
 
@@ -43,3 +45,18 @@ def test_work_that_comes_with_its_claim_is_compared_with_the_start_of_the_run(sc
     assert scene.attempt(run, "plan").tree_at_start == first_tree(scene.state(run)) != tree_hash(scene.root)
     scene.work()
     assert "src/money.py" in scene.attempt(run, "plan", 1).reason
+
+
+def test_a_file_that_takes_too_long_to_read_refuses_the_start_until_git_ignores_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PROJECT_FILE_BYTES, "most", 100_000)
+    scene.define(phase("plan"))
+    scene.write("data/big.bin", "x" * 100_001)
+    no = refused(start_run, scene.engine, AGENT, "drill", {"goal": "g"})
+    assert (no.code, no.hint) == ("too_large", "List it in .gitignore, or move it out of the project.")
+    assert no.message.endswith(
+        "data/big.bin', which git does not ignore, has 100,001 bytes; at most 100,000 are allowed."
+    )
+    scene.write(".gitignore", "data/\n")
+    assert start_run(scene.engine, AGENT, "drill", {"goal": "g"}).state.status == "running"

@@ -227,10 +227,12 @@ def _project_here(engine: Engine, tx: Tx) -> ProjectRecord:
 
 
 def _files_now(engine: Engine) -> str | None:
-    """The tree that the run begins with; None without git, and where git fails: the run then says so."""
+    """The tree that the run begins with; None without git, and where git fails: the run then says so. Refuses ``too_large``."""
     try:
         return SeenFiles(engine.root, is_whole=False).tree().id
     except Refused as refused:
+        if refused.code == "too_large":
+            raise
         log.warning("the files at the start of a run could not be read: %s", refused.message)
         return None
 

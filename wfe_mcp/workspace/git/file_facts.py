@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from pathlib import Path
 
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.limits import PROJECT_FILE_BYTES
+from wfe_mcp.workspace.files.paths import readable
 from wfe_mcp.workspace.git.objects import hash_file, object_id
 
 GRAIN_NS = 2_000_000_000
@@ -102,7 +105,11 @@ def link_bytes(place: str) -> bytes:
 
 
 def hash_at(place: str, signature: Signature, hash_name: str) -> tuple[str, Signature] | None:
-    """The blob id, and the signature of just these bytes; None where nothing is readable."""
+    """The blob id, and the signature of just these bytes; None where nothing is readable. Refuses ``too_large``."""
+    if signature[SIZE] > PROJECT_FILE_BYTES.most:
+        fault = PROJECT_FILE_BYTES.fault(signature[SIZE])
+        message = f"'{readable(place)}', which git does not ignore, {fault}."
+        raise Refused("too_large", message, PROJECT_FILE_BYTES.remedy)
     try:
         if stat.S_ISLNK(signature[MODE]):
             return object_id("blob", link_bytes(place), hash_name), signature
