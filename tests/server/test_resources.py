@@ -72,6 +72,32 @@ async def test_an_address_of_nothing_is_not_found(connect: Connect) -> None:
             assert caught.value.code == -32602
 
 
+@pytest.mark.parametrize(
+    ("address", "hint"),
+    [
+        ("wfe://run/r1", "Did you mean 'wfe://runs/{run}'?"),
+        ("wfe://projects", "Did you mean 'wfe://project'?"),
+        ("file:///notes.txt", "There are: wfe://project, wfe://runs/{run}, wfe://runs/{run}/context, "),
+    ],
+)
+async def test_an_unknown_kind_of_address_is_answered_with_those_there_are(
+    connect: Connect, address: str, hint: str
+) -> None:
+    async with connect() as agent:
+        with pytest.raises(MCPError) as caught:
+            await agent.read_resource(address)
+    assert caught.value.code == -32602
+    assert caught.value.message.startswith(f"There is no resource '{address}'. {hint}")
+    assert caught.value.message.endswith(" [bad_argument]")
+
+
+async def test_the_address_of_templates_without_a_name_lists_them(connect: Connect) -> None:
+    async with connect() as agent:
+        (content,) = (await agent.read_resource("wfe://templates/")).contents
+    assert isinstance(content, TextResourceContents)
+    assert "drill" in [each["name"] for each in json.loads(content.text)["templates"]]
+
+
 async def test_the_names_in_addresses_and_prompts_complete_themselves(connect: Connect) -> None:
     runs = ResourceTemplateReference(type="ref/resource", uri="wfe://runs/{run}/artifacts/{phase}/{artifact}")
     schemas = ResourceTemplateReference(type="ref/resource", uri="wfe://schemas/{name}")

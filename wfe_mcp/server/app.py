@@ -14,7 +14,7 @@ Rules:
 """
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, cast
@@ -25,12 +25,14 @@ import mcp_types
 from anyio.abc import TaskGroup
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions
+from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.exceptions import MCPError
-from pydantic import ValidationError
+from pydantic import AnyUrl, ValidationError
 from pydantic_core import ErrorDetails
 
 from wfe_mcp import __version__
@@ -141,6 +143,21 @@ class WfeServer(MCPServer[None]):
             raise MCPError(
                 mcp_types.INVALID_PARAMS, f"Prompt {name[:100]!r} cannot be given: {why} {hint}".rstrip()
             ) from None
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[None, Any] | None = None
+    ) -> Iterable[ReadResourceContents] | mcp_types.InputRequiredResult:
+        """The resource; where the SDK knows no such address, which ones there are."""
+        try:
+            return await super().read_resource(uri, context)
+        except ResourceNotFoundError as fault:
+            if isinstance(fault.__cause__, Refused):
+                raise
+            addresses = [str(fixed.uri) for fixed in await super().list_resources()]
+            addresses += [kind.uri_template for kind in await self.list_resource_templates()]
+            hint = nearest_hint(str(uri), addresses, f"There are: {', '.join(addresses)}.")
+            no = Refused("bad_argument", f"There is no resource {str(uri)[:_SHOWN_CHARS]!r}.", hint)
+            raise ResourceNotFoundError(str(no)) from None
 
     async def list_resources(self) -> list[mcp_types.Resource]:
         """The fixed addresses, and the open runs once the project is open."""

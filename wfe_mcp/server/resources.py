@@ -67,7 +67,7 @@ def add_resources(server: MCPServer[None], place: ProjectSession) -> None:
 
     async def template(name: str) -> str:
         """The definition of a workflow template."""
-        return await read(lambda engine: views.reading.list_templates(engine, By(), name=name).data["template"])
+        return await read(lambda engine: _template(engine, name))
 
     async def schema(name: str) -> str:
         """The JSON Schema of a typed artifact, such as plan@1."""
@@ -157,6 +157,11 @@ def _open_runs(engine: Engine) -> list[mcp_types.Resource]:
         )
         for run in runs
     ]
+
+
+def _template(engine: Engine, name: str) -> object:
+    data = views.reading.list_templates(engine, By(), name=name).data
+    return data["template"] if name else data
 
 
 def _artifact(engine: Engine, run: str, phase: str, artifact: str) -> object:
