@@ -64,13 +64,21 @@ class Completion:
                 tx.jobs.finish(job.id, job.fence, {"dropped": refused.code, "message": refused.message})
             return False
 
-    def fail(self, job: JobRecord, reason: str, after_s: float | None = None, *, for_good: bool = False) -> bool:
-        """Retry later; give up when no attempt is left or it failed ``for_good``. ``after_s`` overrides the backoff."""
+    def fail(
+        self,
+        job: JobRecord,
+        reason: str,
+        after_s: float | None = None,
+        *,
+        for_good: bool = False,
+        is_try: bool = True,
+    ) -> bool:
+        """Retry later; give up when no attempt is left or it failed ``for_good``. ``after_s``, ``is_try``: as of ``RetryLater``."""
         reason = clean(without_hidden(reason))  # it may be the text of any exception, and it is kept
-        if for_good or job.tries >= job.max_attempts:
+        if for_good or (is_try and job.tries >= job.max_attempts):
             return self._given_up(job, reason)
         wait_s = backoff_s(job.tries, self.base_s, self.cap_s, self.random) if after_s is None else after_s
-        return self._queue_again(job, reason, wait_s)
+        return self._queue_again(job, reason, wait_s, tries=job.tries - (not is_try))
 
     def left_to_newer(self, job: JobRecord, reason: str) -> bool:
         """Return the job to the queue, whatever its tries: only a newer version can do it.

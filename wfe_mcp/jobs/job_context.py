@@ -55,11 +55,14 @@ def log_fault(message: str, fault: Exception) -> None:
 
 
 class RetryLater(Exception):
-    """The job should be retried. ``after_s`` overrides the backoff, as a Retry-After does; attempts stay limited."""
+    """The job should be retried. ``after_s`` overrides the backoff, as a Retry-After does; attempts stay limited.
 
-    def __init__(self, reason: str, after_s: float | None = None) -> None:
+    ``is_try``: False where it only waited for its turn, which is no attempt.
+    """
+
+    def __init__(self, reason: str, after_s: float | None = None, *, is_try: bool = True) -> None:
         super().__init__(reason)
-        self.after_s = after_s
+        self.after_s, self.is_try = after_s, is_try
 
 
 class Suspended(Exception):

@@ -322,8 +322,8 @@ class Worker:
         except job_context.Suspended as suspended:
             outcome, observation.code = job_context.Outcome({"suspended": str(suspended)}), "suspended"
         except job_context.RetryLater as later:
-            reason, after_s, observation.code = str(later), later.after_s, "retry"
-            return lambda: endings.fail(job, reason, after_s)
+            reason, after_s, is_try, observation.code = str(later), later.after_s, later.is_try, "retry"
+            return lambda: endings.fail(job, reason, after_s, is_try=is_try)
         except Refused as refused:
             reason, for_good, observation.code = refused.text, refused.code != "unavailable", refused.code
             if refused.code in _UNREADABLE and _is_overtaken(context.store):

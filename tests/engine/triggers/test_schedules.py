@@ -182,7 +182,9 @@ def test_a_time_that_meets_a_limit_starts_once_there_is_a_place_and_says_so_unti
 ) -> None:
     first = open_to_the_limit(scene, home)
     scene.clock.advance(hours=15)
-    tend(scene)
+    for _ in range(9):  # more often than another fault is tried
+        tend(scene)
+        scene.clock.advance(minutes=5)
     (night,) = schedules(scene.engine)
     assert night.fault.startswith(
         "The run of 2026-03-02 03:00 waits: The run is not started: 1 run of this project is open"
@@ -203,6 +205,25 @@ def test_a_time_that_met_a_limit_until_the_next_one_came_starts_nothing(scene: S
     control(scene.engine, HUMAN, first, "cancel", reason="enough")
     tend(scene)
     assert len(runs(scene)) == 2
+
+
+def test_an_unexpected_fault_is_tried_a_few_times_and_then_named(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[str] = []
+
+    def breaks(*arguments: object) -> str:
+        tries.append(str(arguments[2]))
+        raise ValueError("no such page")
+
+    monkeypatch.setattr("wfe_mcp.engine.triggers.schedules.start", breaks)
+    configure(scene, NIGHTLY)
+    tend(scene)
+    scene.clock.advance(hours=15)
+    for _ in range(20):
+        tend(scene)
+        scene.clock.advance(minutes=6)
+    assert tries == ["nightly"] * 5
+    (night,) = schedules(scene.engine)
+    assert night.fault == "The last run did not start: ValueError: no such page"
 
 
 def test_why_a_schedule_cannot_start_is_said_once_in_sentences(scene: Scene) -> None:

@@ -7,7 +7,8 @@ Rules:
 1. Both keys are unique, so that several processes, and one that is killed in between, start one run for a time.
 2. Times that passed while no process was there are made up for by one run: only the next time was enqueued.
 3. A job whose time its schedule no longer names, or that is no longer trusted, starts nothing.
-4. A time that meets a limit of the server is tried again until there is a place, or the next time of the schedule has come.
+4. A time that meets a limit of the server, or what is away now, is tried again until the next time of the schedule has come. Another
+   fault fails it after a few tries.
 """
 
 from datetime import datetime, timedelta
@@ -29,7 +30,8 @@ SCHEDULE = "schedule"
 _OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
 _MOST = 10_000
 _SECOND = timedelta(seconds=1)
-_AGAIN_S, _TRIES = 300, 100
+_AGAIN_S = 300
+_PASSING = {"limit_reached", "unavailable"}
 
 
 class Schedule(NamedTuple):
@@ -61,9 +63,7 @@ def plan(engine: Engine) -> None:
     due = {name: schedule.next(now) for name, schedule in tables.items() if schedule.enabled}
     queue = queue_name(SCHEDULE, engine.project_id)
     new = {
-        key: NewJob(
-            SCHEDULE, queue, {"schedule": name, "at": at.isoformat()}, dedupe_key=key, run_at=at, max_attempts=_TRIES
-        )
+        key: NewJob(SCHEDULE, queue, {"schedule": name, "at": at.isoformat()}, dedupe_key=key, run_at=at)
         for name, at in due.items()
         for key in (f"{SCHEDULE}:{engine.project_id}:{name}:{at:%Y%m%dT%H%M%SZ}",)
     }
@@ -92,9 +92,9 @@ def start_due(engine: Engine, context: JobContext) -> Outcome:
     try:
         return Outcome({"run": start(engine, "schedule", name, schedule, payload["at"], {})})
     except Refused as refused:
-        if refused.code != "limit_reached":
+        if refused.code not in _PASSING:
             raise
-        raise RetryLater(refused.text, _AGAIN_S) from refused
+        raise RetryLater(refused.text, _AGAIN_S, is_try=False) from refused
 
 
 def _jobs(engine: Engine, tx: Tx) -> list[JobRecord]:
