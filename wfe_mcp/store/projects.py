@@ -83,6 +83,10 @@ class ProjectRepository(Repository):
         """Every project, oldest first; forgotten ones too."""
         return self._all(ProjectRecord, _PROJECTS)
 
+    def forgotten(self) -> list[str]:
+        """The ids of those that lists of all projects leave out."""
+        return [project.id for project in self.all() if project.forgotten_at is not None]
+
     def roots(self, ids: Sequence[str]) -> dict[str, str]:
         """The folders of these projects by id, where each was first seen; unknown ids are left out."""
         rows = self._connection.execute(_ROOTS, {"ids": list(ids)}) if ids else ()

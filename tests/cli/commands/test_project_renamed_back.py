@@ -156,7 +156,7 @@ def test_another_repository_in_the_place_of_a_project_is_named_until_the_person_
 def test_a_look_at_all_projects_brings_no_forgotten_one_back_and_a_new_run_does(
     cli: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cli.start("note")
+    run = cli.start("note")
     serving = create_engine(project_at(cli.root), environment={"WFE_DATABASE_URL": f"sqlite:///{cli.database}"})
     monkeypatch.chdir(cli.place)
     with closing(serving):
@@ -165,5 +165,7 @@ def test_a_look_at_all_projects_brings_no_forgotten_one_back_and_a_new_run_does(
         for words in (("list", "--all"), ("inbox",), ("project", "list")):
             cli(*words)
         assert str(cli.root) not in projects(cli)
+        assert run not in cli("list", "--all").out
         start_run(serving, By("codex"), "note", {})
     assert str(cli.root) in projects(cli)
+    assert run in cli("list", "--all").out

@@ -285,6 +285,15 @@ def test_a_run_whose_record_cannot_be_read_hides_no_other_on_the_page(scene: Sce
     assert f"wfe-mcp verify {damaged}" in week["warnings"][0]
 
 
+def test_the_list_of_all_projects_leaves_out_the_runs_of_a_forgotten_one(scene: Scene, person: Program) -> None:
+    drill(scene)
+    run = person.post("/runs", template="drill", inputs={"goal": "x"}).body["run"]
+    with scene.store.tx() as tx:
+        tx.projects.change(scene.engine.project_id, {"forgotten_at": scene.clock()})
+    assert person.get("/runs").data["runs"] == []
+    assert [row["run"] for row in person.get("/runs", project=scene.engine.project_id).data["runs"]] == [run]
+
+
 def test_the_inputs_of_a_run_say_which_are_as_in_the_template(scene: Scene, program: Program) -> None:
     fields = {"size": {"type": "integer", "default": 3}, "goal": {"type": "string"}}
     scene.define(phase("plan"), schema={"type": "object", "properties": fields})

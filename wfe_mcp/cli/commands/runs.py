@@ -93,6 +93,7 @@ def list_all(
             external_id=external_id or None,
             archived=archived,
             reached=[name for option in state or [] for name in option.split(",")],
+            but=tx.projects.forgotten() if everywhere else (),
             ids=ids,
         )
     options = {

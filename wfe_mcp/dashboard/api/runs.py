@@ -161,6 +161,7 @@ def list_runs(
             archived=archived,
             reached=reached or (),
             among=caller.projects,
+            but=() if wanted else tx.projects.forgotten(),
             ids=None if silent is None else [run.id for _, run in silent.runs],
         )
     rows = run_rows(engine, page.runs, lambda run: caller.engine(run.project_id), shown)

@@ -153,11 +153,13 @@ class RunListRepository(Repository):
         reached: Sequence[str] = (),
         archived: bool = True,
         among: Collection[str] | None = None,
+        but: Collection[str] = (),
         ids: Collection[str] | None = None,
     ) -> RunPage:
         """One page of runs created at or after ``since``, newest first. ``project_id`` None lists all projects.
 
-        ``among``: only runs of these projects. With ``status``, those are among them whose status is none that is known.
+        ``among``: only runs of these projects; ``but``: of none of these. With ``status``, those are among them whose status is none
+        that is known.
 
         ``untouched_since``: only runs without an event since then; imported ones are left out. ``reached``: only runs in
         one of these states of their template. ``archived``: whether archived runs are listed too. ``ids``: only these.
@@ -167,6 +169,8 @@ class RunListRepository(Repository):
         query = _SELECT.where(*equal_where_given((of_project, of_template, *started)))
         for column, values in ((RUN.c.project_id, among), (RUN.c.id, ids), (RUN.c.reached, reached or None)):
             query = query if values is None else query.where(column.in_(values))
+        if but:  # an IN of all others would lose the index that has the order
+            query = query.where(RUN.c.project_id.not_in(but))
         if untouched_since is not None:
             query = query.where(RUN.c.updated_at < untouched_since, OURS)
         if not archived:
