@@ -1,6 +1,7 @@
 """A database restore stays recorded; an unrecorded replacement is detected."""
 
 import io
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from wfe_mcp.engine.transfer.exporting import export_run
 from wfe_mcp.engine.transfer.importing import import_run
 from wfe_mcp.store import Store
 from wfe_mcp.workspace.system.anchors import anchor_file
+from wfe_mcp.workspace.system.location import project_at
 
 __all__ = ["forger"]
 
@@ -142,6 +144,14 @@ def test_anchors_of_a_second_database_of_the_folder_accuse_no_one(scene: Scene, 
     verified = verify(scene.engine)
     assert verified.findings == ()
     assert ["1 other database" in note for note in verified.notes] == [True]
+
+
+def test_anchors_of_a_copied_repository_are_said_to_be_of_another_project(scene: Scene, tmp_path: Path) -> None:
+    played(scene)
+    copy = shutil.copytree(scene.root, tmp_path / "copy")
+    engine = create_engine(project_at(copy), environment=scene.engine.environment, clock=scene.clock, store=scene.store)
+    assert engine.project_id != scene.engine.project_id
+    assert verify(engine).notes[-1].endswith("of 1 other project; they say nothing about the runs here.")
 
 
 @pytest.mark.attack("put a new, empty database in the place of the old one", "detected", "T11")

@@ -355,11 +355,14 @@ def message_of_lost(runs: Sequence[str]) -> str:
 
 def _notes(outside: _Anchors, project: str) -> Iterator[str]:
     every = (*(outside.commits or ()), *outside.given)
-    others = {anchor.project for anchor in every if anchor.project != project} | {
+    foreign = [anchor for anchor in every if anchor.project != project]
+    projects = {anchor.project for anchor in foreign if anchor.database == outside.database}
+    databases = {anchor.database or anchor.project for anchor in foreign if anchor.database != outside.database} | {
         place.database for place in outside.at_other_places() if place.project == project
     }
-    if others:
-        yield f"{AUDIT_REF} also holds anchors of {plural(len(others), 'other database')}; they say nothing about this one."
+    numbers = [(len(projects), "other project"), (len(databases), "other database")]
+    if others := " and ".join(plural(number, what) for number, what in numbers if number):
+        yield f"{AUDIT_REF} also holds anchors of {others}; they say nothing about the runs here."
 
 
 def _all_runs(engine: Engine) -> list[RunId]:
