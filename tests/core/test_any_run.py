@@ -215,6 +215,15 @@ def test_a_guard_that_gives_no_hint_leaves_no_one_without_a_next_step():
     assert (skip.message, skip.hint) == ("Phase 'plan' cannot be skipped (skip: never).", "Possible now: submit.")
 
 
+def test_a_refusal_names_no_user_where_the_approval_of_an_agent_is_enough():
+    scene = run_of(phase("plan", gates=(GateSpec("approval", "agent"),)))
+    scene.start("plan")
+    scene.submit("plan")
+    retry = scene.refused(scene.command(c.Retry, "plan"))
+    assert retry.message == "You cannot retry 'plan' while it awaits approval."
+    assert retry.hint == "Approve it with approve, or withdraw your submission with reject."
+
+
 def test_a_refusal_names_the_state_as_the_caller_sees_it():
     scene = run_of(phase("plan", gates=(GateSpec("approval"),)), phase("build", "plan"))
     scene.start("plan")

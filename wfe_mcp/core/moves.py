@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.approval_guards import current_gate
+from wfe_mcp.core.approval_guards import current_gate, gate_of
 from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.command import PROGRAMS, Caller
 from wfe_mcp.core.errors import Refused
@@ -216,7 +216,10 @@ def _while(state: RunState, attempt: Attempt, by: By) -> str:
         case AttemptStatus.GATING:
             return "while its gates run"
         case AttemptStatus.AWAITING if current_gate(state, attempt) == "approval":
-            return "while it awaits your approval" if caller(by) == "human" else "while it awaits the user's approval"
+            if caller(by) == "human":
+                return "while it awaits your approval"
+            whose = "" if gate_of(state, attempt).assurance == "agent" else "the user's "
+            return f"while it awaits {whose}approval"
         case AttemptStatus.AWAITING:
             return "while it waits for trusted configuration"
         case AttemptStatus.COMPLETED | AttemptStatus.SKIPPED | AttemptStatus.CANCELLED:
@@ -233,6 +236,8 @@ def _hint(state: RunState, attempt: Attempt, by: By, at: datetime) -> str:
     names = {type(move).__name__ for move in legal}
     if caller(by) == "agent" and "AskApproval" in names:
         first = "Ask the user with approve" if attempt.asked is None else "Wait for the decision"
+        if gate_of(state, attempt).assurance == "agent":
+            first = "Approve it with approve"
         return f"{first}, or withdraw your submission with reject." if "Withdraw" in names else f"{first}."
     return _possible(legal, by) or "Call status to see what is open."
 
