@@ -14,7 +14,7 @@ from wfe_mcp.core.loops import open_inside
 from wfe_mcp.core.model import Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath, items_around, shell_path
 from wfe_mcp.core.prompts import prompt_edit_refused
-from wfe_mcp.core.questions import questions
+from wfe_mcp.core.questions import open_needs, questions
 from wfe_mcp.core.recovery import open_blockers
 from wfe_mcp.core.refusals import illegal, needs_user, unknown_phase
 from wfe_mcp.core.spec import PhaseSpec, RunSpec
@@ -25,10 +25,10 @@ def missing(state: RunState, attempt: Attempt) -> str:
     """What a pending phase waits for, as a phrase."""
     if attempt.not_before is not None:
         return f"its next attempt at {attempt.not_before.isoformat(timespec='seconds')}"
-    needed = (*state.needs(attempt.phase), *sorted(around(state.spec, attempt.phase).intersection(state.anew)))
-    open_needs = [need for need in dict.fromkeys(needed) if not state.current(need).is_settled]
-    if open_needs:
-        return ", ".join(f"{need!r} ({state.current(need).status})" for need in open_needs)
+    anew = sorted(around(state.spec, attempt.phase).intersection(state.anew))
+    needed = (*open_needs(state, attempt.phase), *(path for path in anew if not state.current(path).is_settled))
+    if needed:
+        return ", ".join(f"{need!r} ({state.current(need).status})" for need in dict.fromkeys(needed))
     return "the paused run to be resumed" if state.status is RunStatus.PAUSED else "its condition"
 
 

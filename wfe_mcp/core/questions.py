@@ -9,6 +9,7 @@ The core holds conditions as opaque text. The engine evaluates what is due and s
 same transaction; the answer is in the log, so that a replay needs no expression language.
 """
 
+from collections.abc import Iterator
 from typing import Literal
 
 from wfe_mcp.core.dataclass import dataclass
@@ -43,10 +44,21 @@ def needs_are_met(state: RunState, path: PhasePath) -> bool:
 
     Also what those need, where people are asked about it anew.
     """
-    if not all(state.current(need).is_settled for need in state.needs(path)):
+    if next(open_needs(state, path), None) is not None:
         return False
     anew = around(state.spec, path).intersection(state.anew) if state.anew else ()
     return all(state.current(phase).is_settled for phase in anew)
+
+
+def open_needs(state: RunState, path: PhasePath) -> Iterator[PhasePath]:
+    """The phases that ``path`` needs and that are not settled; also those that a skipped one needs: a skip can be early."""
+    needs = [*state.needs(path)]
+    for need in needs:  # which grows
+        attempt = state.current(need)
+        if not attempt.is_settled:
+            yield need
+        elif attempt.status is AttemptStatus.SKIPPED:
+            needs += (further for further in state.needs(need) if further not in needs)
 
 
 def _of_loop(state: RunState, attempt: Attempt, loop: LoopSpec) -> Question | None:
