@@ -280,7 +280,9 @@ async def test_a_run_is_paused_and_cancelled(connect: Connect) -> None:
         run = await drill(agent)
         paused = await call(agent, "control_run", run=run, action="pause", reason="lunch")
         cancelled = await call(agent, "control_run", run=run, action="cancel")
+        late = await call(agent, "start_phase", run=run)
 
+    assert late["error"]["hint"] == "Start a new run."
     assert paused["run_state"] == "paused"
     assert (cancelled["run_state"], cancelled.get("next", [])) == ("cancelled", [])
 

@@ -13,7 +13,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.guards import time_is_over
-from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus
+from wfe_mcp.core.model import ENDED, Attempt, AttemptStatus, By, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.prompts import fenced_feedback, prompt_of
@@ -163,7 +163,8 @@ def _choice(engine: Engine, tx: Tx, loaded: LoadedRun, by: By, holder: str) -> P
     if state.status is RunStatus.BLOCKED and state.time_is_over(engine.clock()):
         raise time_is_over(c.StartPhase(phase=PhasePath(""), holder=holder, by=by, at=engine.clock()))
     if state.is_over or state.status is RunStatus.PAUSED:
-        raise Refused("illegal_transition", f"The run is {state.status}: no phase can start.", "Call status.")
+        way = "Start a new run." if state.status in ENDED else "Call status."
+        raise Refused("illegal_transition", f"The run is {state.status}: no phase can start.", way)
     raise Refused("not_ready", "No phase is ready now.", "Call status to see what is waited for.")
 
 
