@@ -18,9 +18,9 @@ from wfe_mcp.views.approvals.model import Change
 from wfe_mcp.workspace.git.file_diffs import MOST_FILES
 
 
-def built(scene: Scene) -> str:
-    """A run that delivers; its approval of ``app.py`` is asked for."""
-    run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT, MERGE, name="ship"))
+def built(scene: Scene, **into: str) -> str:
+    """A run that delivers; its approval of ``app.py`` is asked for. ``into``: the parameters of its merge."""
+    run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT, MERGE | {"params": into}, name="ship"))
     scene.begin(run, "build")
     scene.write("app.py", "VALUE = 2\n")
     scene.submit(run, "build")
@@ -334,3 +334,8 @@ def test_a_base_that_is_nowhere_is_unusual_before_the_delivery_stops_there(scene
     delivered(scene, 'base = "trunk"', remote=False)
     (text,) = texts(shown(scene, built(scene), "build"))
     assert text.startswith("There is no branch 'trunk' here or on the remote")
+
+
+def test_a_base_that_the_template_names_is_the_one_that_is_looked_for(scene: Scene) -> None:
+    delivered(scene, 'base = "trunk"', remote=False)
+    assert texts(shown(scene, built(scene, base="main"), "build")) == []

@@ -219,7 +219,7 @@ def merge_by_others(place: DeliveryPlace, operations: Sequence[Operation]) -> Op
         return None
     after, tip = _merge_seen(place, site, pull), str(opened.target["sha"])
     before = {"tree": tree_of(place.root, tip), "sha": fork_of(place.root, place.operations, str(after["commit"]), tip)}
-    target = {"number": number, **opened.target}
+    target = {"number": number, **opened.target, "base": after["base"]}  # which a person may have changed there
     key = f"forge.merge:@others:{number}"
     return Operation(place.run.id, key, "forge.merge", target, before, place.engine.clock(), after=after, done=after)
 

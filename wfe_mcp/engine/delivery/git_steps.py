@@ -45,7 +45,7 @@ _NAMED = 3
 def make_branch(place: DeliveryPlace, call: StepCall, _context: JobContext, params: GitBranch) -> Mapping[str, Any]:
     """Make the branch at the base and change over to it; the working folder stays as it is."""
     place = place._replace(title=params.title)
-    root, base = place.root, params.base or place.settings.base
+    root, base = place.root, params.base or place.base
     name = params.branch or place.settings.branch.format_map(place.values)
     refs.refuse_name(name)
     refs.refuse_unfinished(root)

@@ -17,6 +17,7 @@ from wfe_mcp.engine.delivery.operations import (
     Operation,
     merges_in,
     merges_left,
+    merges_of_newest_base,
     newest_operation,
     operate,
     operations_of,
@@ -29,6 +30,7 @@ from wfe_mcp.engine.delivery.place import (
     fork_of,
     made_branch,
     newest_base,
+    refuse_base,
     remote_of,
     tip_of,
 )
@@ -115,7 +117,7 @@ def make_merge(place: DeliveryPlace, call: StepCall, context: JobContext, params
 def make_revert(place: DeliveryPlace, call: StepCall, _context: JobContext, params: GitRevert) -> Mapping[str, Any]:
     """Take the merged change of another run out of the files, as git would revert it; index, HEAD and commits stay."""
     root = place.root
-    changes_out = changes_of(place, params.run, operations_of(place.engine, params.run))
+    base, _, changes_out = changes_of(place, params.run, operations_of(place.engine, params.run))
     target = {"run": params.run, "sha": changes_out[0][1]}
     operation = newest_operation(place.engine, call, "git.revert", target)
     before = (
@@ -140,7 +142,7 @@ def make_revert(place: DeliveryPlace, call: StepCall, _context: JobContext, para
         is_done = all(commits.is_as_stored(root, path, snapshot.files.get(path), node) for path, node in files.items())
         # At a second start it is not known what else has changed since the call.
         tree = (operation.done or {}).get("tree") if operation and operation.called else snapshot.id
-        seen = {"run": params.run, "sha": now, "files": len(files)} | ({"tree": tree} if tree else {})
+        seen = {"run": params.run, "base": base, "sha": now, "files": len(files)} | ({"tree": tree} if tree else {})
         return seen if is_done else None
 
     def allow() -> None:
@@ -155,20 +157,35 @@ def make_revert(place: DeliveryPlace, call: StepCall, _context: JobContext, para
     )
 
 
-def changes_of(place: DeliveryPlace, run: str, done: list[Operation]) -> list[tuple[str, str]]:
-    """Where each merged change of ``run`` began, and its last commit, the newest first. Raises DeliveryFault ``no_branch``.
+def changes_of(place: DeliveryPlace, run: str, done: list[Operation]) -> tuple[str, str, list[tuple[str, str]]]:
+    """The branch that ``run`` merged into last, where that is gone the configured base; its newest commit; and where each change
+    that was merged there began, with its last commit, the newest first.
 
-    ``done``: the operations of that run.
+    ``done``: the operations of that run. Raises DeliveryFault ``conflict``, ``no_branch``, ``protected``.
     """
     merged = merges_left(place.engine, done) or merges_in(done)  # a person may have brought it back since
     if not merged:
         raise DeliveryFault(f"Run {run} has merged nothing that could be undone.", "no_branch")
+    merged = merges_of_newest_base(merged)
+    base, start = _went_to(place, run, str(merged[-1].target["base"]))
     changes = [_change(place.root, done, merge) for merge in reversed(merged)]
     if not all(commit and refs.commit_of(place.root, commit) for change in changes for commit in change):
         raise DeliveryFault(
             f"The commits of run {run} are not in this repository. Fetch them; then retry.", "no_branch"
         )
-    return changes
+    return base, start, changes
+
+
+def _went_to(place: DeliveryPlace, run: str, base: str) -> tuple[str, str]:
+    with place.engine.store.read() as tx:
+        is_of_here = not place.engine.load(tx, run).record.origin_sha256
+    if is_of_here and base != place.settings.base:  # what a bundle says chooses no branch
+        remote = remote_of(place)
+        there = remotes.fetch(remote, base) if remote is not None else ""
+        if there or (remote is None and refs.commit_of(place.root, refs.ref_of(base))):
+            refuse_base(place, base)
+            return base, newest_base(place, base, there)
+    return place.settings.base, newest_base(place, place.settings.base)
 
 
 def _change(root: Path, done: list[Operation], merge: Operation) -> tuple[str, str]:
@@ -350,16 +367,14 @@ def _leave(place: DeliveryPlace, name: str, sha: str) -> None:
     """Change over to the base; where HEAD was on no branch before, another folder has the base, or it has other files here, to the
     merged commit and no branch.
     """
-    root, base = place.root, place.settings.base
+    root = place.root
+    merged = [step for step in place.operations if step.kind.endswith(".merge") and step.target["branch"] == name]
+    base = str(merged[-1].target["base"]) if merged else place.settings.base
     own = made_branch([step for step in place.operations if step.target.get("branch") == name])
     was_detached = own is not None and not own.before["branch"]
     if not was_detached and refs.can_attach(root, base):
         refs.attach(root, base)
         return
-    merged = [
-        operation.commit
-        for operation in place.operations
-        if operation.kind.endswith(".merge") and operation.target["branch"] == name
-    ]
-    same = [commit for commit in merged if refs.commit_of(root, commit) and refs.has_same_files(root, sha, commit)]
+    commits_there = [step.commit for step in merged if refs.commit_of(root, step.commit)]
+    same = [commit for commit in commits_there if refs.has_same_files(root, sha, commit)]
     refs.detach(root, same[-1] if same else sha)

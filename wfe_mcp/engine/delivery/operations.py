@@ -199,8 +199,25 @@ def merges_left(engine: Engine | Tx, operations: Iterable[Operation]) -> list[Op
             last = max(
                 (at for at, merge in enumerate(merges) if {merge.target["sha"], merge.commit} & taken), default=-1
             )
-            merges = merges[last + 1 :]
+            out = merges_of_newest_base(merges[: last + 1])
+            merges = [merge for merge in merges if merge not in out]
     return merges
+
+
+def merges_of_newest_base(merges: list[Operation]) -> list[Operation]:
+    """Those of ``merges`` into the branch that the last one went to: what one run reverts."""
+    return [merge for merge in merges if merge.target["base"] == merges[-1].target["base"]]
+
+
+def reverts_in(operations: Iterable[Operation]) -> list[Operation]:
+    """What has taken merges of other runs out of the files, in order."""
+    return [step for step in operations if step.kind == "git.revert" and step.done and not step.undone]
+
+
+def base_reverted_in(operations: Iterable[Operation]) -> str:
+    """The branch that the merge went to which was taken out of the files last; empty where none was."""
+    bases = [str((step.done or {}).get("base", "")) for step in reverts_in(operations)]
+    return bases[-1] if bases else ""
 
 
 def _taken_out(engine: Engine | Tx, run: str) -> set[str]:
@@ -214,7 +231,7 @@ def _taken_out(engine: Engine | Tx, run: str) -> set[str]:
     done = operations_of(engine, run)
     if not merges_left(engine, done):
         return set()
-    return {str(step.target["sha"]) for step in done if step.kind == "git.revert" and step.done and not step.undone}
+    return {str(step.target["sha"]) for step in reverts_in(done)}
 
 
 def to_reverse(operations: list[Operation]) -> list[Operation]:

@@ -15,7 +15,7 @@ from wfe_mcp.delivery.forges.pull_request_text import inert
 from wfe_mcp.delivery.git.refs import commit_of, ref_of
 from wfe_mcp.delivery.git.remote import Remote, fetch, url_of, why_elsewhere
 from wfe_mcp.engine.credentials.stored import CredentialUse, hand_out
-from wfe_mcp.engine.delivery.operations import Operation, committed_phase, operations_of
+from wfe_mcp.engine.delivery.operations import Operation, base_reverted_in, committed_phase, operations_of
 from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.models.secrets import key_of
@@ -79,6 +79,11 @@ class DeliveryPlace(NamedTuple):
         """The operations of the run so far."""
         with self.engine.store.read() as tx:
             return operations_of(tx, self.run.id)
+
+    @property
+    def base(self) -> str:
+        """The branch that the change begins at and is merged into: of a run that takes a merge back, the one that this went to."""
+        return base_reverted_in(self.operations) or self.settings.base
 
     def is_protected(self, branch: str) -> bool:
         """Whether nothing pushes over, or removes, ``branch``: the base, and what configuration names. Case counts nowhere:
@@ -152,20 +157,22 @@ def branch_of(place: DeliveryPlace, named: str) -> str:
 
 
 def base_of(place: DeliveryPlace, call: StepCall, named: str) -> str:
-    """The branch to merge into: the configured one, or another that the template itself writes. Raises DeliveryFault ``protected``."""
-    base = place.settings.base
-    if named in {"", base}:
-        return base
-    if is_computed := "${" in str((call.step.params or {}).get("base", "")):
-        why = "a value of the run names it, which no person may have seen"
-    else:
+    """The branch to merge into: that of the run, or another that the template itself writes. Raises DeliveryFault ``protected``."""
+    base = named or place.base
+    refuse_base(place, base, is_computed=bool(named) and "${" in str((call.step.params or {})["base"]))
+    return base
+
+
+def refuse_base(place: DeliveryPlace, base: str, *, is_computed: bool = False) -> None:
+    """Refuse to merge into a branch that is not the configured one and protected, or ``is_computed``. Raises DeliveryFault ``protected``."""
+    if base != place.settings.base and (is_computed or place.is_protected(base)):
         why = f"{list(place.settings.protected)} in [delivery] protected covers it"
-    if is_computed or place.is_protected(named):
+        if is_computed:
+            why = "a value of the run names it, which no person may have seen"
         raise DeliveryFault(
-            f"Nothing is merged into '{named}': {why}. Set [delivery] base to it, or write its name in the template; then retry.",
+            f"Nothing is merged into '{base}': {why}. Set [delivery] base to it, or write its name in the template; then {RETRY}.",
             "protected",
         )
-    return named
 
 
 def fork_of(root: Path, operations: list[Operation], onto: str, tip: str) -> str:

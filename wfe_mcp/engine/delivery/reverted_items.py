@@ -16,7 +16,7 @@ from wfe_mcp.core.items import Item, ItemStatus
 from wfe_mcp.core.model import RunId, RunStatus
 from wfe_mcp.delivery.git.merges import changed_files
 from wfe_mcp.delivery.git.remote import tip_known
-from wfe_mcp.engine.delivery.operations import merge_in, operations_of
+from wfe_mcp.engine.delivery.operations import merge_in, operations_of, reverts_in
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.work.following import is_persons, readable_run
 from wfe_mcp.engine.work.items import item_of_run, keep_changes
@@ -51,9 +51,8 @@ def follow_revert(change: RunChange) -> None:
 
 def _reverted_by(tx: Tx, run: RunId) -> RunId:
     """The run whose merge ``run`` has taken out; empty where it is no such run."""
-    done = operations_of(tx, run)
-    reverted = [step.target["run"] for step in done if step.kind == "git.revert" and step.done and not step.undone]
-    return reverted[-1] if reverted else RunId("")
+    reverts = reverts_in(operations_of(tx, run))
+    return reverts[-1].target["run"] if reverts else RunId("")
 
 
 def plan_again(engine: Engine, tx: Tx, run: str, why: str, at: datetime | None = None) -> None:

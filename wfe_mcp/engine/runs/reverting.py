@@ -18,7 +18,7 @@ from wfe_mcp.delivery.git import merges
 from wfe_mcp.delivery.git.refs import has_same_files, tree_of
 from wfe_mcp.engine.delivery.merge_step import changes_of
 from wfe_mcp.engine.delivery.operations import REVERTED, Operation, merges_left, operations_of, record
-from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, newest_base, note_on_item, place_of
+from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, note_on_item, place_of
 from wfe_mcp.engine.delivery.undo import refuse_agent
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.maintenance.worktrees import make_worktree, open_runs_in
@@ -33,13 +33,14 @@ _TITLE_CHARS = 120
 
 
 class PlannedRevert(NamedTuple):
-    """A run to begin. ``base``: the commit that it begins at; ``folder``: the work tree to make, empty for the project's own;
-    ``merged``: the last commit that goes out. ``is_new``: no undo has begun it before.
+    """A run to begin. ``base``: the branch that it is delivered to, and ``start`` the commit there that it begins at; ``folder``: the
+    work tree to make, empty for the project's own; ``merged``: the last commit that goes out. ``is_new``: no undo has begun it before.
     """
 
     place: DeliveryPlace
     key: str
     base: str
+    start: str
     folder: str
     merged: str
     is_new: bool
@@ -58,16 +59,16 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
         return planned
     place, key, folder, run = planned.place, planned.key, planned.folder, planned.place.run.id
     if planned.is_new:
-        target = {"base": place.settings.base, "sha": planned.merged}
+        target = {"base": planned.base, "sha": planned.merged}
         record(engine, run, OperationIntended(key=key, kind=REVERTED, target=target, before={"folder": folder}), by)
     if folder:
-        engine = beside(make_worktree(engine, folder, planned.base, detached=True).tree.path)
+        engine = beside(make_worktree(engine, folder, planned.start, detached=True).tree.path)
         try:  # a run there has only the phases that the configuration there, which may be the base's, lets it have
             place_of(engine, place.run)
         except NotDelivered as reason:
             raise Refused(
                 "unavailable",
-                f"Nothing is delivered in {engine.root}, whose configuration is that of '{place.settings.base}': {reason}.",
+                f"Nothing is delivered in {engine.root}, whose configuration is that of '{planned.base}': {reason}.",
                 f"Make its .wfe/config.toml that of {place.root}, and run there: wfe-mcp trust; then: wfe-mcp undo {run} --delivery",
                 run=run,
             ) from None
@@ -101,23 +102,22 @@ def planned_revert(engine: Engine, run: str, operations: list[Operation]) -> Loa
     number = len(before) + 1 if is_new else len(before)
     try:
         place = place_of(engine, record_of)._replace(root=engine.root)
-        changes_out = changes_of(place, record_of.id, operations)
-        base = newest_base(place, place.settings.base)
-        tree = merges.revert_tree(engine.root, base, changes_out)
-        folder = _folder(place, base, number) if is_new else str(before[-1].before["folder"])
+        base, start, changes_out = changes_of(place, record_of.id, operations)
+        tree = merges.revert_tree(engine.root, start, changes_out)
+        folder = _folder(place, start, number) if is_new else str(before[-1].before["folder"])
     except NotDelivered as reason:
         raise Refused("unavailable", f"Nothing is delivered here: {reason}.", reason.remedy, run=run) from None
     except DeliveryFault as fault:
         hint = f"When that is done: wfe-mcp undo {record_of.id} --delivery"
         raise Refused("conflict", in_undo(fault, record_of.id), hint, run=record_of.id) from None
-    if is_new and tree == tree_of(engine.root, base):
+    if is_new and tree == tree_of(engine.root, start):
         raise Refused(
             "illegal_transition",
-            f"Nothing of what run {record_of.id} merged is on '{place.settings.base}'.",
+            f"Nothing of what run {record_of.id} merged is on '{base}'.",
             "Its branches, where they were merged: wfe-mcp git cleanup",
             run=record_of.id,
         )
-    return PlannedRevert(place, f"{REVERTED}:{record_of.id}#{number}", base, folder, changes_out[0][1], is_new)
+    return PlannedRevert(place, f"{REVERTED}:{record_of.id}#{number}", base, start, folder, changes_out[0][1], is_new)
 
 
 def _at_work(engine: Engine, run: str, operations: list[Operation], last: LoadedRun | None) -> LoadedRun | None:
@@ -151,9 +151,9 @@ def _run_of(engine: Engine, operation: Operation) -> LoadedRun | None:
         return engine.load(tx, str(operation.after["run"]))
 
 
-def _folder(place: DeliveryPlace, base: str, number: int) -> str:
+def _folder(place: DeliveryPlace, start: str, number: int) -> str:
     """The name of the work tree to make, another one for each run; empty where the folder of the project is free for it."""
     root, now = place.root, head(place.root)
-    is_at_base = now is not None and has_same_files(root, now, base)
+    is_at_base = now is not None and has_same_files(root, now, start)
     is_free = is_at_base and not changes(root) and not open_runs_in(place.engine, root)
     return "" if is_free else f"revert-{place.run.id}" + (f"-{number}" if number > 1 else "")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from wfe_mcp.core.model import By, TakesBack
-from wfe_mcp.core.units import plural
+from wfe_mcp.core.units import join_names, plural
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.files import checkpoints
 from wfe_mcp.engine.history import rollback
@@ -64,12 +64,13 @@ def undo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool
 
 def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) -> Envelope:
     """Undo what a run delivered; with ``dry_run`` say what that would be. After a merge: the run that reverts it."""
-    from wfe_mcp.engine.delivery.operations import merge_in, merges_left, to_reverse
+    from wfe_mcp.engine.delivery.operations import merge_in, merges_left, merges_of_newest_base, to_reverse
     from wfe_mcp.engine.delivery.undo import looked_for, undo_delivery as reverse, undoable
     from wfe_mcp.engine.runs.reverting import PlannedRevert, planned_revert, start_revert
 
     operations = looked_for(engine, run, by if by.is_human and not dry_run else None)
-    merges, merge = merges_left(engine, operations), merge_in(operations)
+    merges = merges_of_newest_base(merges_left(engine, operations))
+    merge = merges[-1] if merges else merge_in(operations)
     if merge is not None and (merges or not to_reverse(operations)):
         where, them = f"{merge.commit[:12]} was merged into {merge.target['base']}", "it"
         if len(merges) > 1:
@@ -168,4 +169,5 @@ def _what_stays(engine: Engine, run: str) -> str:
     if not merges:
         return ""
     stays = f"{merges[0].commit[:12]} stays" if len(merges) == 1 else f"{len(merges)} merges stay"
-    return f"; {stays} on {merges[-1].target['base']}: wfe-mcp undo {run} --delivery"
+    bases = join_names([*dict.fromkeys(str(merge.target["base"]) for merge in merges)])
+    return f"; {stays} on {bases}: wfe-mcp undo {run} --delivery"

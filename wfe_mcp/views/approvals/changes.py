@@ -19,7 +19,7 @@ from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.units import plural
 from wfe_mcp.delivery.git.remote import tip_known
 from wfe_mcp.engine.delivery.approved import acting_commits
-from wfe_mcp.engine.delivery.operations import operations_of
+from wfe_mcp.engine.delivery.operations import base_reverted_in, operations_of
 from wfe_mcp.engine.files.tree_binding import first_tree
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
@@ -59,12 +59,18 @@ class Delivery(NamedTuple):
 def delivery_of(engine: Engine, overview: Overview, root: Path) -> Delivery | None:
     """That of the run; None where it commits nothing."""
     settings = engine.settings().settings.delivery
-    steps = (step for phase in overview.plan.phases.values() if phase.kind == "steps" for step in phase.steps)
+    steps = [step for phase in overview.plan.phases.values() if phase.kind == "steps" for step in phase.steps]
     if settings.mode == "none" or repository(root) is None or all(step.builtin != "git.commit" for step in steps):
         return None
-    tip = tip_known(root, settings.remote, settings.base)
     with engine.store.read() as tx:
         operations = operations_of(tx, overview.loaded.record.id)
+    into = (str((step.params or {}).get("base") or "") for step in steps if step.builtin in {"git.merge", "forge.open"})
+    base = (
+        next((named for named in into if named and "${" not in named), "")
+        or base_reverted_in(operations)
+        or settings.base
+    )
+    tip = tip_known(root, settings.remote, base)
     merged = any(operation.kind.endswith(".merge") and operation.state == "observed" for operation in operations)
     starts = tuple(
         str(operation.before["start"]) for operation in operations if operation.kind == "git.branch" and operation.done
@@ -72,7 +78,7 @@ def delivery_of(engine: Engine, overview: Overview, root: Path) -> Delivery | No
     own, now = {operation.commit for operation in operations}, head(root) or ""
     lines = _acting_between(root, starts[-1] if starts else tip, now) if now and (starts or tip) else dict[str, str]()
     acting = tuple((sha, line) for sha, line in lines.items() if sha not in own)
-    return Delivery(tuple(settings.never), settings.base, tip, merged, starts, acting)
+    return Delivery(tuple(settings.never), base, tip, merged, starts, acting)
 
 
 def changes_of(
