@@ -2,11 +2,12 @@
 
 import pytest
 
-from tests.engine.delivery.delivery_scene import BRANCH, MERGE, PUSH, approve, delivered
+from tests.engine.delivery.delivery_scene import BRANCH, MERGE, PUSH, approve, delivered, operations
 from tests.engine.delivery.test_git_steps import newer
 from tests.engine.delivery.test_reverting import foreseen, merged, played, reverted
 from tests.engine.scene import HUMAN, Scene, approval, phase, refused
 from tests.engine.step_scene import steps
+from wfe_mcp.engine.delivery.operations import REVERTED
 from wfe_mcp.views.answers import rollback
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -65,21 +66,40 @@ def test_of_a_run_that_changed_nothing_it_says_so(scene: Scene) -> None:
     assert foreseen(scene, run) == ("illegal_transition", f"Nothing of what run {run} merged is on 'main'.")
 
 
-def test_a_folder_whose_configuration_delivers_nothing_begins_no_run_before_it_does(scene: Scene) -> None:
-    scene.write(".wfe/config.toml", "# what the base has\n")
+@pytest.mark.parametrize(
+    ("is_at_base", "why"),
+    [
+        (True, "no person has trusted the project's configuration since it was changed"),
+        (False, "[delivery] mode is none"),
+    ],
+)
+def test_a_work_tree_whose_configuration_delivers_nothing_is_foreseen_and_begins_no_run(
+    scene: Scene, is_at_base: bool, why: str
+) -> None:
     scene.write(".gitignore", ".wfe/*\n!.wfe/config.toml\n")
-    scene.git("add", "-A")
+    scene.write(".wfe/config.toml", "# what the base has\n")
+    scene.git("add", *([".wfe/config.toml"] if is_at_base else []), ".gitignore")
     scene.git("commit", "-qm", "A configuration without delivery")
     remote = delivered(scene)
     run, _ = merged(scene)
+    scene.git("add", ".wfe/config.toml")  # known to git, so it is not copied into a work tree
     scene.write("mine.txt", "not committed, so the revert has a work tree of its own\n")
 
-    no = refused(reverted, scene, run)
     there = scene.root.parent / f"{scene.root.name}-worktrees" / f"revert-{run}"
-    assert (no.code, no.message.startswith(f"Nothing is delivered in {there}")) == ("unavailable", True)
-    assert f"Make its .wfe/config.toml that of {scene.root}, and run there: wfe-mcp trust" in str(no.hint)
+    no = refused(reverted, scene, run)
+    assert foreseen(scene, run) == (no.code, no.message)
+    assert (no.code, no.message) == (
+        "unavailable",
+        f"The run would begin in {there}, with the configuration of 'main', and nothing is delivered there: {why}.",
+    )
+    assert no.hint == (
+        f"Bring {scene.root} to 'main', without changes and open runs: then it begins there; or put a .wfe/config.toml that delivers "
+        f"on 'main'. Then: wfe-mcp undo {run} --delivery"
+    )
+    assert not there.exists()
+    assert REVERTED not in [step.kind for step in operations(scene, run)]
 
-    (there / ".wfe" / "config.toml").write_text((scene.root / ".wfe" / "config.toml").read_text())
-    scene.trust_config()
+    (scene.root / "mine.txt").unlink()
+    scene.git("reset", "-q")
     played(scene, reverted(scene, run))
     assert scene.git("--git-dir", str(remote), "show", "main:app.py") == "VALUE = 1\n"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.step_call import StepCall
     from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.workspace.config.delivery_table import DeliverySettings
+    from wfe_mcp.workspace.config.settings import LoadedSettings
 
 _SLUG_CHARS, _BODY_CHARS = 40, 4_000
 
@@ -106,17 +107,10 @@ def place_of(engine: Engine, run: RunRecord, mode: str = "", part: str = "") -> 
 
     Raises NotDelivered, DeliveryFault.
     """
-    root, loaded = Path(run.worktree), engine.settings()
-    settings = loaded.settings.delivery
+    root = Path(run.worktree)
     if repository(root) is None:
         raise NotDelivered("no git")
-    if settings.mode == "none" and loaded.untrusted:
-        raise NotDelivered(
-            "no person has trusted the project's configuration since it was changed",
-            "Ask the user to look at it and run: wfe-mcp trust",
-        )
-    if settings.mode == "none" or mode not in {"", settings.mode}:
-        raise NotDelivered(f"[delivery] mode is {settings.mode}")
+    settings = delivering(engine.settings(), mode)
     if head(root) is None:
         raise DeliveryFault(
             "The repository has no commit yet. Make the first one: git commit; then retry.", "no_branch"
@@ -127,6 +121,19 @@ def place_of(engine: Engine, run: RunRecord, mode: str = "", part: str = "") -> 
             under = (child for child in tx.items.children(engine.project_id, item.id) if child.id == part)
             item = next(under, None)
     return DeliveryPlace(engine, run, root, settings, item, part)
+
+
+def delivering(loaded: LoadedSettings, mode: str = "") -> DeliverySettings:
+    """How these settings deliver. Raises NotDelivered where they do not, or not by ``mode``."""
+    settings = loaded.settings.delivery
+    if settings.mode == "none" and loaded.untrusted:
+        raise NotDelivered(
+            "no person has trusted the project's configuration since it was changed",
+            "Ask the user to look at it and run: wfe-mcp trust",
+        )
+    if settings.mode == "none" or mode not in {"", settings.mode}:
+        raise NotDelivered(f"[delivery] mode is {settings.mode}")
+    return settings
 
 
 def note_on_item(place: DeliveryPlace, values: Mapping[str, Any]) -> None:

@@ -224,17 +224,20 @@ class Engine:
         """The project's folder."""
         return self.project.root
 
-    def settings(self, tx: Tx | None = None) -> LoadedSettings:
+    def settings(
+        self, tx: Tx | None = None, folder: Path | None = None, content: bytes | None = None
+    ) -> LoadedSettings:
         """The settings as they are now; project configuration counts only while its bytes are trusted.
 
         ``tx``: the transaction that the caller is in. A second one beside it would wait for a writer that waits for it.
+        ``folder``: another work tree of the project, and ``content`` what its configuration would be where it is not made yet.
         """
         from wfe_mcp.engine.kernel.strict_keys import kept_strict
         from wfe_mcp.workspace.config.settings import load_settings
 
         if tx is None:
             with self.store.read() as reading:
-                return self.settings(reading)
+                return self.settings(reading, folder, content)
 
         def is_trusted(path: Path, sha256: str) -> bool:
             counts = tx.trust.counts_here if is_named_by_repository(self.project) else tx.trust.is_given
@@ -244,7 +247,10 @@ class Engine:
             return tx.trust.is_given_anywhere(own_key(path), sha256)
 
         kept = kept_strict(tx, self.project_id)
-        return load_settings(self.root, is_trusted, self.environment, own_trusted=own_trusted, kept=kept)
+        root = folder or self.root
+        return load_settings(
+            root, is_trusted, self.environment, own_trusted=own_trusted, kept=kept, project_file=content
+        )
 
     def load(self, tx: Tx, run: str | LoadedRun) -> LoadedRun:
         """The run with this id, or a unique prefix of it, in this project. Refuses ``unknown_run``.

@@ -18,15 +18,19 @@ from wfe_mcp.delivery.git import merges
 from wfe_mcp.delivery.git.refs import has_same_files, tree_of
 from wfe_mcp.engine.delivery.merge_step import changes_of
 from wfe_mcp.engine.delivery.operations import REVERTED, Operation, merges_left, operations_of, record
-from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, note_on_item, place_of
+from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, delivering, note_on_item, place_of
 from wfe_mcp.engine.delivery.undo import refuse_agent
+from wfe_mcp.engine.files.worktree_folders import worktrees_folder
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.maintenance.worktrees import make_worktree, open_runs_in
 from wfe_mcp.engine.runs.start import REVERT, refuse_missing, start_run
 from wfe_mcp.engine.templates.catalogue import find_template
 from wfe_mcp.engine.templates.overrides import configure_plan
 from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.workspace.config.settings import CONFIG_FILE
+from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.repository import changes, head
+from wfe_mcp.workspace.git.worktrees import needed_files
 
 STARTED_BY = "undo"
 _TITLE_CHARS = 120
@@ -63,15 +67,6 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
         record(engine, run, OperationIntended(key=key, kind=REVERTED, target=target, before={"folder": folder}), by)
     if folder:
         engine = beside(make_worktree(engine, folder, planned.start, detached=True).tree.path)
-        try:  # a run there has only the phases that the configuration there, which may be the base's, lets it have
-            place_of(engine, place.run)
-        except NotDelivered as reason:
-            raise Refused(
-                "unavailable",
-                f"Nothing is delivered in {engine.root}, whose configuration is that of '{planned.base}': {reason}.",
-                f"Make its .wfe/config.toml that of {place.root}, and run there: wfe-mcp trust; then: wfe-mcp undo {run} --delivery",
-                run=run,
-            ) from None
     loaded = start_run(
         engine,
         by,
@@ -117,6 +112,8 @@ def planned_revert(engine: Engine, run: str, operations: list[Operation]) -> Loa
             "Its branches, where they were merged: wfe-mcp git cleanup",
             run=record_of.id,
         )
+    if folder:
+        _refuse_undelivered(place, folder, base, start)
     return PlannedRevert(place, f"{REVERTED}:{record_of.id}#{number}", base, start, folder, changes_out[0][1], is_new)
 
 
@@ -149,6 +146,26 @@ def _run_of(engine: Engine, operation: Operation) -> LoadedRun | None:
         return None
     with engine.store.read() as tx:
         return engine.load(tx, str(operation.after["run"]))
+
+
+def _refuse_undelivered(place: DeliveryPlace, folder: str, base: str, start: str) -> None:
+    """A run has only the phases that the configuration in its work tree, which may be that of the base, lets it have."""
+    path, content = worktrees_folder(place.engine) / folder, None
+    if not path.exists():
+        (tracked,) = read_objects(place.root, [f"{start}:{CONFIG_FILE}"])
+        if tracked is None and CONFIG_FILE in needed_files(place.root):
+            return  # that of here is copied
+        content = tracked and tracked[1]
+    try:
+        delivering(place.engine.settings(folder=path, content=content))
+    except NotDelivered as reason:
+        raise Refused(
+            "unavailable",
+            f"The run would begin in {path}, with the configuration of '{base}', and nothing is delivered there: {reason}.",
+            f"Bring {place.root} to '{base}', without changes and open runs: then it begins there; or put a .wfe/config.toml that "
+            f"delivers on '{base}'. Then: wfe-mcp undo {place.run.id} --delivery",
+            run=place.run.id,
+        ) from None
 
 
 def _folder(place: DeliveryPlace, start: str, number: int) -> str:

@@ -104,11 +104,12 @@ def load_settings(
     user_file: Path | None = None,
     own_trusted: Callable[[Path, str], bool] | None = None,
     kept: Sequence[gate_keys.KeptStrict] = (),
+    project_file: bytes | None = None,
 ) -> LoadedSettings:
     """Read all layers. ``user_file``: the platform's own when None.
 
     ``own_trusted``: as ``trusted``, for the user's configuration; None: it counts as it is. ``kept``: what strengthens a
-    gate in the bytes that a person trusted last.
+    gate in the bytes that a person trusted last. ``project_file``: the bytes to read in place of those below ``project_root``.
     """
     unread: list[Detail] = []
     user_path = user_config_file() if user_file is None else user_file
@@ -116,7 +117,7 @@ def load_settings(
     user_sha256 = NO_FILE if own is None else sha256_hex(own)
     is_signed = own_trusted is None or own_trusted(user_path, user_sha256)
     project_path = Path(os.path.realpath(f"{project_root}{os.sep}{CONFIG_FILE}"))
-    content = _read(project_root, CONFIG_FILE, unread)
+    content = _read(project_root, CONFIG_FILE, unread) if project_file is None else project_file
     sha256 = None if content is None else sha256_hex(content)
     is_trusted = sha256 is None or trusted(project_path, sha256)
     values = {name: env[name] for name in FROM_ENVIRONMENT if name in env}
