@@ -1,6 +1,7 @@
 """What the pages of a run say about it: its graph with loops, its attempts, automatic mode; what happened over all runs."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from playwright.sync_api import Page as Tab_, Route, expect
@@ -9,6 +10,7 @@ from tests.dashboard.browser import PIN, asked
 from tests.dashboard.chromium import Tab, is_live
 from tests.dashboard.rich import rich
 from tests.dashboard.stage import Stage
+from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, PUSH, approved, delivered, operations
 from tests.engine.scene import HUMAN, Scene, approval, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals import decide as approvals
@@ -156,6 +158,35 @@ def test_a_rollback_asks_before_it_replaces_what_no_checkpoint_has(scene: Scene,
     assert not (scene.root / "mine.txt").exists()
     undo(scene.engine, scene.human, run)
     assert (scene.root / "mine.txt").read_text(encoding="utf-8") == "of this morning"
+
+
+def test_what_an_undo_of_a_delivery_would_do_is_shown_before_the_pin_is_asked_for(scene: Scene, visit: Visit) -> None:
+    delivered(scene)
+    run = approved(scene, BRANCH, COMMIT, PUSH)
+    with ThreadPoolExecutor(1) as other:  # the browser's loop runs in this thread
+        other.submit(scene.work).result()
+    shown = visit(f"/runs/{run}/list")
+    delivery = shown.get_by_role("region", name="Delivery")
+    begin = delivery.get_by_role("button", name="Undo the delivery…")
+    begin.click()
+    dialog = shown.get_by_role("dialog", name="Undo the delivery?")
+    expect(dialog).to_contain_text("An undo of the delivery would reverse 3 operations: git.push ")
+    dialog.get_by_role("button", name="Keep it as it is").click()
+    assert not any(operation.undone for operation in operations(scene, run))
+
+    scene.git("commit", "-q", "--allow-empty", "-m", "by hand")
+    begin.click()
+    expect(dialog.get_by_role("alert")).to_contain_text("has commits that this run did not record: it stays.")
+    expect(dialog.get_by_role("button", name="Undo the delivery")).to_be_disabled()
+    dialog.get_by_role("button", name="Keep it as it is").click()
+
+    scene.git("reset", "-q", "--soft", "HEAD~1")
+    begin.click()
+    dialog.get_by_role("button", name="Undo the delivery").click()
+    shown.get_by_label("PIN").fill(PIN)
+    shown.get_by_role("button", name="Sign", exact=True).click()
+    expect(delivery.locator("li").filter(has_text="undone")).to_have_count(3)
+    assert all(operation.undone for operation in operations(scene, run))
 
 
 @pytest.mark.requirement("S1-33")
