@@ -76,3 +76,10 @@ def test_an_item_says_that_nothing_of_its_change_is_on_the_base_until_it_is_ther
     git(cli.root, "revert", "--no-edit", "HEAD")
     git(cli.root, "push", "-q", "origin", "main")
     assert "any more" not in show()
+    git(cli.root, "commit", "-q", "--amend", "-m", "the same files, written anew")
+    git(cli.root, "push", "-q", "--force", "origin", "main")
+    assert "any more" not in show(), "the change is there"
+    git(cli.root, "reset", "-q", "--keep", "main~3")
+    git(cli.root, "commit", "-q", "--allow-empty", "-m", "without it")
+    git(cli.root, "push", "-q", "--force", "origin", "main")
+    assert f"nothing of what run {run} merged is on 'main' any more" in show()

@@ -95,7 +95,7 @@ def gone_from_base(engine: Engine, tx: Tx, item: Item) -> str:
     )  # a forge may merge into a base that has gone on
     now = tip_known(engine.root, engine.settings().settings.delivery.remote, base)
     try:
-        if not (now and is_ancestor(engine.root, merge.commit, now)):
+        if not now or is_ancestor(engine.root, now, merge.commit):  # as it was fetched before the merge, or at it
             return ""
         changed = {*changed_files(engine.root, before, last)}
         is_gone = bool(changed) and changed.isdisjoint(changed_files(engine.root, before, now))
