@@ -37,6 +37,18 @@ def test_the_configured_remote_is_pushed_to_and_an_empty_one_keeps_all_here(scen
     assert results(scene, run)["push"] == {"skipped": "no remote"}
 
 
+def test_a_pull_request_at_a_remote_without_a_forge_says_how_to_deliver_there(scene: Scene) -> None:
+    delivered(scene)
+    config = scene.root / ".wfe" / "config.toml"
+    config.write_text(config.read_text().replace('mode = "merge"', 'mode = "pull_request"'))
+    scene.trust_config()
+    run = approved(scene, BRANCH, COMMIT, PUSH, {"id": "open", "builtin": "forge.open"})
+    scene.work()
+    answer = results(scene, run)["open"]
+    assert answer.startswith("No forge is known at the address of remote 'origin'.")
+    assert 'Without a forge, mode = "merge" delivers.' in answer
+
+
 @pytest.mark.parametrize("is_renamed", [True, False])
 def test_a_remote_that_is_there_no_more_is_named_and_nothing_is_merged_here_alone(
     scene: Scene, is_renamed: bool

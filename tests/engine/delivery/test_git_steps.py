@@ -17,12 +17,13 @@ from tests.engine.delivery.delivery_scene import (
     operations,
     results,
 )
-from tests.engine.scene import AGENT, Scene, approval, phase
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
 from tests.engine.step_scene import reopen, rows, steps
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.remote import Remote, push
+from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals.audit import verify
 from wfe_mcp.workspace.git.working_tree import parts_of, tree_hash
@@ -354,3 +355,30 @@ def test_a_push_of_which_nothing_can_be_seen_afterwards_may_have_happened(scene:
     hook.unlink()
     reopen(scene, run, "ship")
     assert results(scene, run)["push"]["branch"]
+
+
+def test_commits_that_only_the_base_of_this_clone_has_are_not_pushed_with_a_change(scene: Scene) -> None:
+    remote = delivered(scene)
+    before = scene.git("ls-remote", str(remote), "main")
+    scene.git("commit", "-q", "--allow-empty", "-m", "mine, not pushed")
+    run = approved(scene, BRANCH, COMMIT, MERGE)
+    scene.work()
+    assert (
+        "has commits that origin does not have: they would be pushed with the change." in results(scene, run)["merge"]
+    )
+    assert scene.git("ls-remote", str(remote), "main") == before
+    scene.git("push", "-q", "origin", "main")
+    reopen(scene, run, "ship")
+    assert scene.git("ls-remote", str(remote), "main").split()[0] == scene.git("rev-parse", "main").strip()
+    assert scene.git("show", "main:app.py") == "VALUE = 2\n"
+
+
+def test_a_step_that_commits_once_more_answers_with_the_commit_that_is_there(scene: Scene) -> None:
+    delivered(scene)
+    run = approved(scene, BRANCH, COMMIT)
+    scene.work()
+    answer, done = results(scene, run)["commit"], operations(scene, run)
+    control.retry(scene.engine, HUMAN, run, "ship", from_step="commit")
+    scene.work()
+    assert (results(scene, run)["commit"], operations(scene, run)) == (answer, done)
+    assert scene.git("rev-parse", "HEAD").strip() == answer["sha"]

@@ -56,7 +56,11 @@ def test_before_the_merge_push_commit_and_branch_are_undone_and_the_files_stay(s
     assert scene.git("rev-parse", "HEAD").strip() == began
     assert scene.git("branch", "--list", "--format=%(refname:short)").split() == ["main"]
     assert scene.git("status", "--porcelain", "--", ".", ":!.wfe").split() == ["M", "app.py", "??", "new/"]
-    assert {one.state for one in operations(scene, run)} == {"undone"}
+    assert [(one.state, (one.after or {})["sha"]) for one in operations(scene, run)] == [
+        ("undone", began),
+        ("undone", began),
+        ("undone", ""),
+    ]
     assert refused(undo_delivery, scene.engine, HUMAN, run).code == "illegal_transition"
     assert list(verify(scene.engine).findings) == []
 

@@ -143,7 +143,7 @@ def _unaudited_phases(state: RunState, operations: list[Operation]) -> Iterator[
         for number, operation in enumerate(operations)
         if operation.kind.endswith(".merge") and operation.done is not None
     ]
-    for operation in operations[merges[-1] + 1 if merges else 0 :]:
+    for operation in operations[max(merges, default=0) :]:
         if operation.kind == "git.commit" and operation.done is not None and not operation.undone:
             phase = PhasePath(str(operation.done.get("judged", "")))
             if phase in state.attempts and (attempt := state.current(phase)).forced:

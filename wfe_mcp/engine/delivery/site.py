@@ -145,8 +145,8 @@ def site_of(delivery: DeliveryPlace | Project, should_stop: ShouldStop = never) 
 
 def _renewal(credential: str) -> str:
     """How a token that is not accepted is replaced."""
-    kind, _, variable = credential.partition(":")
-    if kind == "env" and variable:
+    variable = credential.partition(":")[2]  # of env:NAME; the name of a stored one has no colon
+    if variable:
         return f"Set {variable} to a valid token where the server or the worker starts."
     return f"Ask the user to run: wfe-mcp credential rotate {credential}"
 

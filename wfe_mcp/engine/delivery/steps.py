@@ -91,7 +91,7 @@ def step_result(engine: Engine, call: StepCall, act: Callable[[Any], Mapping[str
     try:
         params = DELIVERY_PARAMS[name].model_validate(call.row.input or {})
     except ValidationError as fault:
-        first = fault.errors(include_url=False)[0]
+        first = fault.errors()[0]
         return StepResult(fault=f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}")
     loaded = engine.settings()
     if loaded.untrusted:
