@@ -258,13 +258,28 @@ def test_what_the_base_had_brought_into_a_change_stays_when_that_is_reverted(sce
         assert forge.git("show", "main:other.txt") == "other"
 
 
-def test_of_a_squash_whose_own_commits_are_here_no_more_only_the_change_goes_out(scene: Scene) -> None:
+@pytest.mark.parametrize("how", ["squash", "rebase"])
+def test_where_the_commits_of_a_change_are_here_no_more_only_the_change_goes_out(scene: Scene, how: str) -> None:
     with at_forge(scene) as forge:
         scene.check("test", "import sys; sys.exit(0)")
-        run = approved(scene, BRANCH, COMMIT, PUSH, OPEN)
-        scene.work()
+        deliver = steps(COMMIT, PUSH, OPEN, name="ship")
+        run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT), phase("again", approval()), deliver)
+        for name, path in (("build", "app.py"), ("again", "more.py")):
+            scene.clock.advance(minutes=1)
+            scene.begin(run, name)
+            scene.write(path, "VALUE = 2\n")
+            scene.submit(run, name)
+            approve(scene, run, name)
+            scene.work()
         newer(scene, forge.bare)
-        forge.merge(forge.pulls[0], "squash", "by a person")
+        pull, clone = forge.pulls[0], ("-C", str(scene.root.parent / "clone"))
+        if how == "squash":
+            forge.merge(pull, how, "by a person")
+        else:  # each commit again, as a forge does it
+            scene.git(*clone, "fetch", "-q", "origin", pull.branch)
+            scene.git(*clone, "cherry-pick", "HEAD..FETCH_HEAD")
+            scene.git(*clone, "push", "-q", "origin", "main")
+            pull.head, pull.state, pull.merged = forge.tip(pull.branch), "merged", forge.tip("main")
         rollback.undo_delivery(scene.engine, HUMAN, run, dry_run=True)
         rollback.undo_delivery(scene.engine, HUMAN, run)
         (made,) = [one.after for one in operations(scene, run) if one.kind == REVERTED]
@@ -277,7 +292,7 @@ def test_of_a_squash_whose_own_commits_are_here_no_more_only_the_change_goes_out
         scene.git("gc", "-q", "--prune=now")
         played(scene, reverted(scene, run))
         assert forge.git("show", "main:app.py") == "VALUE = 1"
-        assert forge.git("show", "main:other.txt") == "other"
+        assert forge.git("ls-tree", "--name-only", "main").split() == [".gitignore", "app.py", "other.txt"]
 
 
 def test_where_nothing_of_the_change_is_on_the_base_any_more_no_run_begins(scene: Scene) -> None:
