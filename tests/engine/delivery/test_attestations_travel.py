@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, MERGE, PUSH, delivered, results
+from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, MERGE, PUSH, approve, delivered, results
 from tests.engine.delivery.forge_scene import MERGE_IT, OPEN, at_forge
 from tests.engine.scene import HUMAN, Scene, approval, phase
 from tests.engine.step_scene import steps
@@ -74,3 +74,18 @@ def test_what_another_program_pushed_first_is_attested_all_the_same(
 
     assert scene.state(run).status == "completed", results(scene, run)
     assert len(decided_on(scene, bare, into or branch)) == 1
+
+
+def test_the_commit_that_a_forge_made_of_a_change_is_attested_once_the_run_is_complete(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        run = scene.start(phase("build", READS, approval()), steps(BRANCH, COMMIT, PUSH, OPEN, MERGE_IT, name="ship"))
+        scene.begin(run, "build")
+        scene.write("app.py", "VALUE = 2\n")
+        scene.submit(run, "build")
+        approve(scene, run, "build")
+        scene.work()
+        merged = forge.tip("main")
+        assert scene.state(run).status == "completed", results(scene, run)
+        ((tree, _),) = files_tree(scene.root, [f"{merged}:"], "sha1")
+        envelopes = [open_envelope(raw) for raw in (ref.bundles(scene.root) or {})[tree]]
+        assert ("gitCommit", merged) in {digest for one in envelopes if one is not None for digest in one.digests}
