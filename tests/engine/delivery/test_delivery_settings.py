@@ -37,6 +37,19 @@ def test_the_configured_remote_is_pushed_to_and_an_empty_one_keeps_all_here(scen
     assert results(scene, run)["push"] == {"skipped": "no remote"}
 
 
+def test_nothing_is_delivered_while_no_one_has_trusted_the_configuration(scene: Scene) -> None:
+    delivered(scene)
+    run = approved(scene, BRANCH, COMMIT, PUSH)
+    config = scene.root / ".wfe" / "config.toml"
+    config.write_text(config.read_text() + "# changed since\n")
+    scene.work()
+    assert "so nothing is delivered until a person trusts it: wfe-mcp trust" in str(results(scene, run)["branch"])
+    assert operations(scene, run) == []
+    scene.trust_config()
+    reopen(scene, run, "ship")
+    assert [step.kind for step in operations(scene, run)] == ["git.branch", "git.commit", "git.push"]
+
+
 def test_a_pull_request_at_a_remote_without_a_forge_says_how_to_deliver_there(scene: Scene) -> None:
     delivered(scene)
     config = scene.root / ".wfe" / "config.toml"

@@ -382,3 +382,18 @@ def test_a_step_that_commits_once_more_answers_with_the_commit_that_is_there(sce
     scene.work()
     assert (results(scene, run)["commit"], operations(scene, run)) == (answer, done)
     assert scene.git("rev-parse", "HEAD").strip() == answer["sha"]
+
+
+def test_a_later_phase_that_makes_the_branch_of_the_run_continues_on_it(scene: Scene) -> None:
+    delivered(scene)
+    later = steps(BRANCH, COMMIT, name="ship")
+    run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT), phase("again", approval()), later)
+    for name, text in (("build", "VALUE = 2\n"), ("again", "VALUE = 3\n")):
+        scene.clock.advance(minutes=1)
+        scene.begin(run, name)
+        scene.write("app.py", text)
+        scene.submit(run, name)
+        approve(scene, run, name)
+        scene.work()
+    assert results(scene, run)["branch"]["resumed"] is True
+    assert scene.git("rev-list", "--count", "main..HEAD").strip() == "2"
