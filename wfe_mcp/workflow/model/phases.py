@@ -171,7 +171,8 @@ class PhaseKeys(Shape):
     )
     skip: Literal["never", "human", "agent"] = optional(
         "human",
-        "Who may skip the phase. No one may skip a loop or flow with a phase inside that says `never`.",
+        "Who may skip the phase; what follows waits for what the skipped one needs, too. No one may skip a loop or flow with a phase "
+        "inside that says `never`.",
         example="never",
         effect="gates",
         weakens=lambda value: value == "agent",
