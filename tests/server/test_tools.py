@@ -254,9 +254,11 @@ async def test_retry_opens_a_new_attempt(connect: Connect) -> None:
 async def test_a_phase_that_an_agent_may_skip_is_skipped(connect: Connect) -> None:
     async with connect() as agent:
         run = await drill(agent)
+        silent = await call(agent, "skip_phase", run=run, phase="plan", reason=" ")
         skipped = await call(agent, "skip_phase", run=run, phase="plan", reason="nothing to plan")
         kept = await call(agent, "skip_phase", run=run, phase="signed", reason="no time")
 
+    assert silent["error"]["message"] == "Skipping a phase needs a reason: the run's record keeps it."
     assert (skipped["ok"], skipped["state"]) == (True, "skipped")
     assert kept["error"]["code"] == "needs_human"
     assert kept["error"]["hint"] == f"Ask the user to run: wfe-mcp skip {run} signed --reason TEXT"

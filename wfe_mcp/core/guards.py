@@ -222,7 +222,16 @@ def _skip(state: RunState, command: c.Skip) -> Refused | None:
         return needs_user(f"A phase in loop {command.phase!r} waits for the user.")
     if not command.by.is_human and (policy == "human" or _is_stopped(state, attempt)):
         return needs_user(f"Only the user can skip phase {command.phase!r}.")
-    return approval_guards.several_refused(state, attempt, skips=True)
+    several = approval_guards.several_refused(state, attempt, skips=True)
+    return several or _without_reason("Skipping a phase", command.reason)
+
+
+def _without_reason(move: str, reason: str) -> Refused | None:
+    if reason.strip():
+        return None
+    return Refused(
+        "bad_argument", f"{move} needs a reason: the run's record keeps it.", "Say why in reason (--reason TEXT)."
+    )
 
 
 def _kept_inside(spec: RunSpec, loop: PhaseSpec) -> Iterator[str]:
@@ -236,9 +245,7 @@ def _force(state: RunState, command: c.ForceAccept) -> Refused | None:
     attempt = state.current(command.phase)
     if not command.by.is_human:
         return needs_user("Only the user can overrule a gate.")
-    if not command.reason.strip():
-        return Refused("bad_argument", "force-accept needs a reason: the run's record keeps it.", "Give --reason TEXT.")
-    refused = _is_left(state, command.phase)
+    refused = _without_reason("force-accept", command.reason) or _is_left(state, command.phase)
     if refused is not None:
         return refused
     has_artifact = attempt.revision or command.revision or state.phase(command.phase).loop is not None
@@ -258,11 +265,7 @@ def _overrule(state: RunState, command: c.Overrule) -> Refused | None:
         )
     if not command.by.is_human:
         return needs_user("Only the user can overrule an opinion.")
-    if not command.reason.strip():
-        return Refused(
-            "bad_argument", "Overruling an opinion needs a reason: the run's record keeps it.", "Give --reason TEXT."
-        )
-    return _is_left(state, command.phase)
+    return _without_reason("Overruling an opinion", command.reason) or _is_left(state, command.phase)
 
 
 def _time_out(state: RunState, command: c.TimeOut) -> Refused | None:
