@@ -61,6 +61,7 @@ async def test_an_argument_that_only_another_action_takes_is_refused(connect: Co
         cancelled = await call(agent, "control_run", run=run, action="cancel", phase="plan", reason="")
         switched = await call(agent, "control_run", run=run, action="auto_on", reason="go on")
         listed = await call(agent, "work", action="next", id="W-1", item={"title": "T"})
+        miswritten = await call(agent, "control_run", run=run, action="Cancel")
         empty = await call(agent, "work", action="list", id="", item={})
         found = await call(agent, "status", run=run)
 
@@ -69,6 +70,7 @@ async def test_an_argument_that_only_another_action_takes_is_refused(connect: Co
     assert cancelled["error"]["details"][0]["expected"] == ["action", "reason", "run"]
     assert switched["ok"], "a reason is no wish: it is taken with every action"
     assert [each["path"] for each in listed["error"]["details"]] == ["/id", "/item"]
+    assert miswritten["error"]["message"].endswith("or 'checkpoint'; did you mean 'cancel'?")
     assert empty["ok"], empty
     assert found["run_state"] == "running"
 

@@ -314,6 +314,7 @@ def _wrong_argument(error: ErrorDetails, known: Mapping[str, Any]) -> Detail:
     got = None if error["type"] == "missing" else _small(error["input"])
     text = _MESSAGES.get(error["type"])
     message = error["msg"].lower() if text is None else text.format(**error.get("ctx", {}))
+    message += near_miss(str(got), expected.get("enum", ()))
     return Detail(pointer(*error["loc"]), message, expected or None, got)
 
 
