@@ -173,6 +173,11 @@ def test_a_pass_is_judged_when_it_is_over():
     assert forged(scene, e.LoopFinished(phase=PhasePath("passes"), attempt=1)) == ["LoopFinished"]
 
 
+def test_no_value_of_a_condition_that_is_due_blocks_a_run_without_cause():
+    scene = run_of(phase("left", when="inputs.a"), phase("right", when="inputs.b"))
+    assert forged(scene, e.RunBlocked(reason="no")) == ["RunBlocked"]
+
+
 def test_a_jump_is_one_of_the_template():
     scene = run_of(phase("plan"), phase("build", "plan", next=(NextRule("plan", "again", 1),)))
     scene.work("plan")
