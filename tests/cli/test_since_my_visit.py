@@ -33,13 +33,13 @@ def test_status_names_what_happened_since_the_last_visit(cli: Terminal, person: 
     assert "New since" not in cli("status").out, "the first visit has nothing to compare with"
     cli.clock.forward(hours=2)
     person(False)
-    run = cli.start("note", "--title", "Mend the door")
+    run = cli.start("note", "--title", "Fix the door")
     person(True)
     for command in ("status", "inbox", "status"):  # within half an hour: one visit
         shown = cli(command).out
         assert "New since you looked 2 h ago: 1 run" in shown, shown
         line = next(each for each in shown[shown.index("New since") :].splitlines() if run in each)
-        assert "Mend the door" in line
+        assert "Fix the door" in line
         assert old not in shown[shown.index("New since") :]
     cli.clock.forward(hours=1)
     assert "New since" not in cli("status").out

@@ -111,7 +111,7 @@ def look_at(watched: Watched, scene: Scene, address: str, words: str, *runs: str
 
 
 def test_the_first_page_asks_for_each_thing_once(scene: Scene, page: Page, tab: Tab) -> None:
-    scene.start(phase("plan"), title="Mend the door")
+    scene.start(phase("plan"), title="Fix the door")
     watched = Watched(tab.page)
     tab.page.goto(link(scene.engine, page.port))
     is_live(tab.page)
@@ -122,21 +122,21 @@ def test_the_first_page_asks_for_each_thing_once(scene: Scene, page: Page, tab: 
 
 
 def test_many_events_are_one_question_a_second_and_the_last_is_shown(scene: Scene, watched: Watched) -> None:
-    run = scene.start(phase("plan"), title="Mend the door")
-    look_at(watched, scene, "/runs", "Mend the door", run)
+    run = scene.start(phase("plan"), title="Fix the door")
+    look_at(watched, scene, "/runs", "Fix the door", run)
     watched.hears(scene, run, "pause", "resume", "pause", "resume", "pause")
     assert watched.passes(SOON_MS) == {"/runs": 1, "/inbox": 1}
     watched.hears(scene, run, "resume", "pause", "resume")
     assert watched.passes(PAUSE_MS - SOON_MS - 10) == {}
     assert watched.passes(10 + SOON_MS) == {"/runs": 1, "/inbox": 1}, "an event in the pause is asked about after it"
-    expect(watched.shown.get_by_role("row").filter(has_text="Mend the door")).to_contain_text("running")
+    expect(watched.shown.get_by_role("row").filter(has_text="Fix the door")).to_contain_text("running")
     assert watched.passes(60 * PAUSE_MS) == {}, "without an event nothing is asked"
 
 
 def test_an_event_of_another_run_asks_nothing_of_this_one(scene: Scene, watched: Watched) -> None:
-    run = scene.start(phase("plan"), name="one", title="Mend the door")
+    run = scene.start(phase("plan"), name="one", title="Fix the door")
     other = scene.start(phase("plan"), name="other", title="Paint it")
-    look_at(watched, scene, f"/runs/{run}", "Mend the door", run, other)
+    look_at(watched, scene, f"/runs/{run}", "Fix the door", run, other)
     watched.hears(scene, other, "pause")
     assert watched.passes(SOON_MS) == {"/inbox": 1}
     watched.hears(scene, run, "pause")
@@ -146,20 +146,20 @@ def test_an_event_of_another_run_asks_nothing_of_this_one(scene: Scene, watched:
 def test_a_tab_that_is_not_seen_asks_for_what_waits_alone_and_for_the_rest_when_it_is_seen(
     scene: Scene, watched: Watched
 ) -> None:
-    run = scene.start(phase("plan"), title="Mend the door")
-    look_at(watched, scene, "/runs", "Mend the door", run)
+    run = scene.start(phase("plan"), title="Fix the door")
+    look_at(watched, scene, "/runs", "Fix the door", run)
     watched.is_hidden(True)
     watched.hears(scene, run, "pause")
     assert watched.passes(SOON_MS) == {"/inbox": 1}, "the title counts what waits"
     assert "/runs" not in watched.passes(5 * PAUSE_MS)
     watched.is_hidden(False)
     assert watched.passes(SOON_MS)["/runs"] == 1
-    expect(watched.shown.get_by_role("row").filter(has_text="Mend the door")).to_contain_text("paused")
+    expect(watched.shown.get_by_role("row").filter(has_text="Fix the door")).to_contain_text("paused")
 
 
 def test_a_stream_that_broke_and_continues_asks_for_all_that_is_shown(scene: Scene, watched: Watched) -> None:
-    run = scene.start(phase("plan"), title="Mend the door")
-    look_at(watched, scene, "/runs", "Mend the door", run)
+    run = scene.start(phase("plan"), title="Fix the door")
+    look_at(watched, scene, "/runs", "Fix the door", run)
     watched.receives({"again": True})  # what a tab hears when the stream is there again
     assert watched.passes(2 * PAUSE_MS).keys() >= {"/runs", "/inbox", "/projects"}
     note = {"event": {"position": 0, "run": "another", "project": "another", "type": "LocksNamed", "seq": 1}}
@@ -168,9 +168,9 @@ def test_a_stream_that_broke_and_continues_asks_for_all_that_is_shown(scene: Sce
 
 
 def test_ages_and_durations_count_on_without_an_event(scene: Scene, watched: Watched) -> None:
-    run = scene.start(phase("plan"), title="Mend the door")
+    run = scene.start(phase("plan"), title="Fix the door")
     scene.begin(run, "plan")
-    look_at(watched, scene, f"/runs/{run}/list", "Mend the door", run)
+    look_at(watched, scene, f"/runs/{run}/list", "Fix the door", run)
     scene.clock.advance(minutes=5)
     watched.passes(5 * 60 * PAUSE_MS)
     figures = watched.shown.locator(".figures")

@@ -154,7 +154,7 @@ def test_a_tab_that_is_opened_beside_another_says_that_it_is_live(scene: Scene, 
     second = first.context.new_page()
     second.goto(f"{page.url}app/#/runs")
     is_live(second)
-    run = scene.start(phase("plan"), title="Mend the door")
+    run = scene.start(phase("plan"), title="Fix the door")
     expect(second.locator("main tbody a").first).to_have_attribute("href", f"#/runs/{run}")
 
 

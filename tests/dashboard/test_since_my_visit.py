@@ -49,21 +49,21 @@ def test_the_first_page_and_the_board_mark_what_is_new_and_lead_to_all_of_it(pla
     look_at(play.tab, "/inbox")
     expect(play.page.locator(".news")).to_have_count(0)
     visit_ends(play)
-    run = play.scene.start(phase("plan"), name="new", title="Mend the door")
+    run = play.scene.start(phase("plan"), name="new", title="Fix the door")
     look_at(play.tab, "/inbox")
     news = play.page.get_by_role("region", name="Since your last visit")
     expect(news).to_contain_text("ago: 1 run changed")
-    expect(news).to_contain_text("Mend the door")
+    expect(news).to_contain_text("Fix the door")
     expect(news).not_to_contain_text("Old news")
     look_at(play.tab, "/inbox")
-    expect(news, "a page that is loaded again shows the same").to_contain_text("Mend the door")
+    expect(news, "a page that is loaded again shows the same").to_contain_text("Fix the door")
     play.to("/board")
-    expect(play.page.locator(".card").filter(has_text="Mend the door").locator(".flag")).to_have_text("new")
+    expect(play.page.locator(".card").filter(has_text="Fix the door").locator(".flag")).to_have_text("new")
     expect(play.page.locator(".card").filter(has_text="Old news").locator(".flag")).to_have_count(0)
     play.to("/inbox")
     news.get_by_role("link", name="Show all").click()
     events = play.page.locator(".events")
-    expect(events).to_contain_text("Mend the door")
+    expect(events).to_contain_text("Fix the door")
     expect(events).not_to_contain_text("Old news")
     play.page.get_by_role("button", name="show everything").click()
     expect(events).to_contain_text("Old news")
@@ -76,7 +76,7 @@ def test_two_pages_show_the_same_and_one_that_no_one_sees_is_no_look(play: Play,
     visit_ends(play)
     app = play.page.url.partition("#")[0]
     play.page.goto("about:blank")
-    play.scene.start(phase("plan"), name="new", title="Mend the door")
+    play.scene.start(phase("plan"), name="new", title="Fix the door")
     kept = looks(play).read_text()
     hidden = "Object.defineProperty(document, 'hidden', { get: () => true })"
     second = Tab.open(chromium)
@@ -90,7 +90,7 @@ def test_two_pages_show_the_same_and_one_that_no_one_sees_is_no_look(play: Play,
     play.page.goto(app)
     for _ in range(2):
         look_at(play.tab, "/inbox")
-        expect(play.page.locator(".news")).to_contain_text("Mend the door")
+        expect(play.page.locator(".news")).to_contain_text("Fix the door")
 
 
 def link(play: Play) -> str:

@@ -27,7 +27,7 @@ def twelve(scene: Scene, shop: Scene) -> None:
     """Three stuck, one of them stale, one paused, two that wait for a decision, and five whose agents are at work."""
     at_work(scene, "Left alone")
     scene.clock.advance(days=8)
-    at_work(scene, "Mend the door")
+    at_work(scene, "Fix the door")
     at_work(shop, "Sell it")
     scene.clock.advance(hours=2)
     control.control(scene.engine, scene.human, at_work(scene, "Wait for the rain to end"), "pause")
@@ -50,7 +50,7 @@ def test_the_line_below_the_inbox_leads_to_the_list_of_the_same_runs(
     line = shown.get_by_role("region", name="Stuck runs")
 
     expect(line).to_have_text(
-        "3 runs have made no progress for 1 h or longer: Sell it, Mend the door and Left alone. Show them"
+        "3 runs have made no progress for 1 h or longer: Sell it, Fix the door and Left alone. Show them"
     )
     expect(shown.get_by_role("list", name="What waits for you").get_by_role("listitem")).to_have_count(3)
     expect(shown).to_have_title("(3) Inbox · wfe")
@@ -82,9 +82,9 @@ def test_an_inbox_with_nothing_in_it_has_the_line_and_its_names_lead_to_the_runs
 
 
 def test_a_state_that_no_run_has_leaves_out_none(scene: Scene, visit: Visit) -> None:
-    at_work(scene, "Mend the door")
+    at_work(scene, "Fix the door")
     shown = visit("/runs?status=nope")
-    expect(shown.locator("main")).to_contain_text("Mend the door")
+    expect(shown.locator("main")).to_contain_text("Fix the door")
     expect(shown.get_by_role("button", name="all", exact=True)).to_have_attribute("aria-pressed", "true")
     expect(shown.get_by_role("alert")).to_have_count(0)
 
@@ -96,14 +96,14 @@ def submit_nothing(scene: Scene, run: str) -> None:
 
 
 def test_the_line_comes_and_goes_by_itself_and_nothing_is_asked_before(scene: Scene, watched: Watched) -> None:
-    run = at_work(scene, "Mend the door")
+    run = at_work(scene, "Fix the door")
     submit_nothing(scene, run)
     look_at(watched, scene, "/inbox", "Nothing waits for you", run)
     line = watched.shown.get_by_role("region", name="Stuck runs")
     assert watched.passes(59 * 60 * PAUSE_MS) == {}, "a run at work that says nothing is asked about when it is stuck"
     scene.clock.advance(minutes=61)
     assert watched.passes(2 * 60 * PAUSE_MS) == {"/inbox": 1}
-    expect(line).to_contain_text("1 run has made no progress for 1 h or longer: Mend the door.")
+    expect(line).to_contain_text("1 run has made no progress for 1 h or longer: Fix the door.")
     assert watched.passes(60 * 60 * PAUSE_MS) == {}
 
     submit_nothing(scene, run)  # its agent is there again: the log notes it, and nothing waits for a person by it

@@ -229,9 +229,7 @@ def _skip(state: RunState, command: c.Skip) -> Refused | None:
 def _without_reason(move: str, reason: str) -> Refused | None:
     if reason.strip():
         return None
-    return Refused(
-        "bad_argument", f"{move} needs a reason: the run's record keeps it.", "Say why in reason (--reason TEXT)."
-    )
+    return Refused("bad_argument", f"{move} needs a reason: the run's record keeps it.", "Give a reason.")
 
 
 def _kept_inside(spec: RunSpec, loop: PhaseSpec) -> Iterator[str]:

@@ -39,18 +39,18 @@ def test_the_inbox_ends_with_the_runs_without_progress_and_the_command_that_list
     paused, waiting = cli.start("note"), cli.start("letter")
     cli("pause", paused)
     assert [cli.submit_work(waiting, name).code for name in ("draft", "send")] == [0, 0]
-    first = cli.start("note", "--title", "Mend the door")
+    first = cli.start("note", "--title", "Fix the door")
     cli.clock.forward(minutes=1)
     second = cli.start("note", "--title", "Paint it")
     cli.clock.forward(minutes=60)
-    assert line(cli) == ('1 run has made no progress for 1 h or longer: "Mend the door".  wfe-mcp list --stuck')
+    assert line(cli) == ('1 run has made no progress for 1 h or longer: "Fix the door".  wfe-mcp list --stuck')
     cli.clock.forward(minutes=1)
 
     answer = cli("inbox")
 
     assert answer.out.startswith("2 things wait for you in 1 project"), "the line is none of what waits"
     assert line(cli) == (
-        '2 runs have made no progress for 1 h or longer: "Paint it" and "Mend the door".  wfe-mcp list --stuck'
+        '2 runs have made no progress for 1 h or longer: "Paint it" and "Fix the door".  wfe-mcp list --stuck'
     )
     assert stuck(cli) == stuck(cli, "--all") == [second, first]
     assert doctors(cli) == ["2 runs have made no progress for 1 h or longer: wfe-mcp list --stuck"]
@@ -64,14 +64,14 @@ def test_the_inbox_ends_with_the_runs_without_progress_and_the_command_that_list
 def test_runs_of_another_project_are_named_with_the_command_that_lists_those_of_all(
     cli: Terminal, elsewhere: Path
 ) -> None:
-    here = cli.start("note", "--title", "Mend the door")
+    here = cli.start("note", "--title", "Fix the door")
     cli.clock.forward(seconds=1)
     there = cli.start("note", "--title", "Paint it", "--project", str(elsewhere))
     cli.clock.forward(hours=2)
 
     view = cli.json("inbox").data["stuck"]
 
-    assert line(cli).endswith('"Paint it" and "Mend the door".  wfe-mcp list --stuck --all')
+    assert line(cli).endswith('"Paint it" and "Fix the door".  wfe-mcp list --stuck --all')
     assert {(row["run"], row["project"]) for row in view["runs"]} == {(here, str(cli.root)), (there, str(elsewhere))}
     assert sorted(stuck(cli, "--all")) == sorted([here, there])
     assert (stuck(cli), doctors(cli)) == (
@@ -84,7 +84,7 @@ def test_each_project_says_after_what_time_its_runs_are_stuck(cli: Terminal, els
     with (elsewhere / ".wfe" / "config.toml").open("a", encoding="utf-8") as config:
         config.write('\n[runs]\nstuck_after = "5m"\n')
     assert cli("trust", "--yes", "--project", str(elsewhere), pin=PIN).code == 0
-    cli.start("note", "--title", "Mend the door")
+    cli.start("note", "--title", "Fix the door")
     there = cli.start("note", "--title", "Paint it", "--project", str(elsewhere))
     cli.clock.forward(minutes=6)
 
@@ -132,13 +132,13 @@ def test_many_runs_without_progress_are_counted_and_the_first_are_named(cli: Ter
 
 
 def test_a_run_that_got_stuck_while_its_user_was_away_for_long_has_the_line_until_it_is_ended(cli: Terminal) -> None:
-    old = cli.start("note", "--title", "Mend the door")
+    old = cli.start("note", "--title", "Fix the door")
     cli.clock.forward(days=9)
     new = cli.start("note", "--title", "Paint it")
     cli.clock.forward(hours=2)
 
     assert line(cli) == (
-        '2 runs have made no progress for 1 h or longer: "Paint it" and "Mend the door".  wfe-mcp list --stuck'
+        '2 runs have made no progress for 1 h or longer: "Paint it" and "Fix the door".  wfe-mcp list --stuck'
     ), "what is old hides nothing new"
     assert stuck(cli) == [new, old]
     assert stuck(cli, "--stale") == [old]

@@ -24,7 +24,7 @@ def stuck(program: Program, **query: Any) -> list[str]:
 def test_the_inbox_has_a_line_about_the_runs_without_progress_and_the_list_has_the_same_ones(
     scene: Scene, program: Program
 ) -> None:
-    run = at_work(scene, "Mend the door")
+    run = at_work(scene, "Fix the door")
     paused = at_work(scene, "Paint it")
     control.control(scene.engine, scene.human, paused, "pause")
     assert program.get("/inbox").data["stuck_in_s"] == 3601
@@ -37,7 +37,7 @@ def test_the_inbox_has_a_line_about_the_runs_without_progress_and_the_list_has_t
         "runs": [
             {
                 "run": run,
-                "title": "Mend the door",
+                "title": "Fix the door",
                 "project": str(scene.root),
                 "updated_at": "2026-03-01T12:00:00+00:00",
             }
@@ -55,7 +55,7 @@ def test_the_inbox_has_a_line_about_the_runs_without_progress_and_the_list_has_t
 
 
 def test_a_token_of_one_project_hears_of_its_runs_alone(scene: Scene, shop: Scene, connect: Connect) -> None:
-    here, there = at_work(scene, "Mend the door"), at_work(shop, "Paint it")
+    here, there = at_work(scene, "Fix the door"), at_work(shop, "Paint it")
     scene.clock.advance(hours=2)
     everywhere, one = connect(), connect(name="one", project=shop.engine.project_id)
 
@@ -78,12 +78,10 @@ def test_a_page_of_the_list_begins_where_the_one_before_ended(scene: Scene, prog
 
 
 def test_the_plain_page_has_the_line_too(scene: Scene, browser: Browser) -> None:
-    at_work(scene, "Mend the door")
+    at_work(scene, "Fix the door")
     assert "no progress" not in plain_inbox(browser)
     scene.clock.advance(hours=2)
-    assert '1 run has made no progress for 1 h or longer: "Mend the door".  wfe-mcp list --stuck' in plain_inbox(
-        browser
-    )
+    assert '1 run has made no progress for 1 h or longer: "Fix the door".  wfe-mcp list --stuck' in plain_inbox(browser)
 
 
 def plain_inbox(browser: Browser) -> str:
