@@ -214,10 +214,10 @@ def reverts_in(operations: Iterable[Operation]) -> list[Operation]:
     return [step for step in operations if step.kind == "git.revert" and step.done and not step.undone]
 
 
-def base_reverted_in(operations: Iterable[Operation]) -> str:
-    """The branch that the merge went to which was taken out of the files last; empty where none was."""
+def base_in(operations: Iterable[Operation], configured: str) -> str:
+    """The branch that a run's change begins at and is merged into: where it takes a merge back, the one that this went to."""
     bases = [str((step.done or {}).get("base", "")) for step in reverts_in(operations)]
-    return bases[-1] if bases else ""
+    return (bases[-1] if bases else "") or configured
 
 
 def _taken_out(engine: Engine | Tx, run: str) -> set[str]:

@@ -15,7 +15,7 @@ from wfe_mcp.delivery.forges.pull_request_text import inert
 from wfe_mcp.delivery.git.refs import commit_of, ref_of
 from wfe_mcp.delivery.git.remote import Remote, fetch, url_of, why_elsewhere
 from wfe_mcp.engine.credentials.stored import CredentialUse, hand_out
-from wfe_mcp.engine.delivery.operations import Operation, base_reverted_in, committed_phase, operations_of
+from wfe_mcp.engine.delivery.operations import Operation, base_in, committed_phase, operations_of
 from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.models.secrets import key_of
@@ -83,8 +83,8 @@ class DeliveryPlace(NamedTuple):
 
     @property
     def base(self) -> str:
-        """The branch that the change begins at and is merged into: of a run that takes a merge back, the one that this went to."""
-        return base_reverted_in(self.operations) or self.settings.base
+        """The branch that the change begins at and is merged into."""
+        return base_in(self.operations, self.settings.base)
 
     def is_protected(self, branch: str) -> bool:
         """Whether nothing pushes over, or removes, ``branch``: the base, and what configuration names. Case counts nowhere:

@@ -19,7 +19,7 @@ from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.units import plural
 from wfe_mcp.delivery.git.remote import tip_known
 from wfe_mcp.engine.delivery.approved import acting_commits
-from wfe_mcp.engine.delivery.operations import base_reverted_in, operations_of
+from wfe_mcp.engine.delivery.operations import base_in, operations_of
 from wfe_mcp.engine.files.tree_binding import first_tree
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
@@ -65,11 +65,7 @@ def delivery_of(engine: Engine, overview: Overview, root: Path) -> Delivery | No
     with engine.store.read() as tx:
         operations = operations_of(tx, overview.loaded.record.id)
     into = (str((step.params or {}).get("base") or "") for step in steps if step.builtin in {"git.merge", "forge.open"})
-    base = (
-        next((named for named in into if named and "${" not in named), "")
-        or base_reverted_in(operations)
-        or settings.base
-    )
+    base = next((named for named in into if named and "${" not in named), "") or base_in(operations, settings.base)
     tip = tip_known(root, settings.remote, base)
     merged = any(operation.kind.endswith(".merge") and operation.state == "observed" for operation in operations)
     starts = tuple(

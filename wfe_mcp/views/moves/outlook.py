@@ -15,7 +15,7 @@ from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.units import join_names, plural
-from wfe_mcp.engine.delivery.operations import base_reverted_in, operations_of
+from wfe_mcp.engine.delivery.operations import base_in, operations_of
 from wfe_mcp.engine.evaluation.outlook import Outlook, approve, outlook, reject
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import RunChange
@@ -149,7 +149,7 @@ def _delivers(engine: Engine, overview: Overview, opens: Sequence[str]) -> str:
     ]
     without = f" without those of [delivery] never ({join_names(settings.never[:_NAMED])})" if settings.never else ""
     with engine.store.read() as tx:
-        base = base_reverted_in(operations_of(tx, overview.loaded.record.id)) or settings.base
+        base = base_in(operations_of(tx, overview.loaded.record.id), settings.base)
     names = {"remote": settings.remote, "files": "these files", "without": without}
     done: list[str] = []
     for step, text in due:
