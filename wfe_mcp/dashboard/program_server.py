@@ -25,7 +25,7 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import parse_qs
 
 import anyio
@@ -37,6 +37,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
+from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.bridge import PROTOCOL
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -261,7 +262,7 @@ def _observe_app(app: App) -> App:
 
 Step = Callable[[Engine, dict[str, str], str], tuple[int, dict[str, Any]]]
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-_FORM_BYTES = 4_096
+_BODY_BYTES = 4_096
 _RFC_ERRORS = {"limit_reached": (429, "slow_down"), "unavailable": (503, "temporarily_unavailable")}
 """Status and error of the RFC by code; every other code is of a login that is over."""
 
@@ -311,12 +312,18 @@ def _revoke_token(engine: Engine, given: dict[str, str], _: str) -> tuple[int, d
 
 
 async def _form_of(request: Request) -> dict[str, str]:
+    body = await _body_of(request)
+    return {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
+
+
+async def _body_of(request: Request) -> bytes:
+    """What anyone may send: a few names and values; of more, nothing."""
     body = b""
     async for piece in request.stream():
         body += piece
-        if len(body) > _FORM_BYTES:
-            return {}
-    return {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
+        if len(body) > _BODY_BYTES:
+            return b""
+    return body
 
 
 _BRIDGE_STATUS = {"unauthorized": 401, "forbidden": 403, "unavailable": 503}
@@ -328,8 +335,8 @@ def bridge_routes(access: Access) -> list[Route]:
     async def bridge(request: Request) -> Response:
         header, seen = request.headers.get("authorization", ""), ""
         if request.method == "POST":
-            with suppress(ValueError, TypeError, KeyError):
-                seen = str((await request.json())["seen"])
+            with suppress(Refused, TypeError, KeyError):
+                seen = str(cast("dict[str, Any]", parse_json(await _body_of(request)))["seen"])
         try:
             answer = await run_in_threadpool(_greet_bridge, access, header, seen)
         except Refused as refused:

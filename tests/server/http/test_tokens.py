@@ -1,6 +1,7 @@
 """What a token opens over HTTP, and what it never does: another project, a tool above its scope, a person's decision."""
 
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -139,6 +140,12 @@ def test_another_host_or_origin_is_refused_and_so_is_a_large_body(running: Runni
     assert running.post(request("status"), **allowed, Origin="https://evil.example").status_code == 403
     assert running.post(request("status"), **allowed, **{"Content-Type": "text/plain"}).status_code == 415
     assert running.post({"x": "x" * 20_000_000}, **allowed).status_code == 413
+    # What anyone sends to a bridge is answered without waiting for all of it, however it is nested.
+    lines = f"POST /bridge HTTP/1.1\r\nHost: 127.0.0.1:{running.port}\r\nContent-Type: application/json\r\n"
+    for size in (4_000, 20_000_000):
+        with socket.create_connection(("127.0.0.1", running.port), timeout=30) as sender:
+            sender.sendall(f"{lines}Content-Length: {size}\r\n\r\n".encode() + b"[" * min(size, 5_000))
+            assert sender.recv(12) == b"HTTP/1.1 401", size
 
 
 def test_a_token_says_who_made_it_and_when_it_was_used_last(running: Running) -> None:
