@@ -53,3 +53,22 @@ def results(scene: Scene, run: str) -> dict[str, Any]:
 
 def operations(scene: Scene, run: str) -> list[Operation]:
     return operations_of(scene.engine, run)
+
+
+def drop_commits(scene: Scene) -> None:
+    """The repository is as a new clone: it has no commit that only runs have."""
+    for ref in scene.git("for-each-ref", "--format=%(refname)").split():
+        if "wfe" in ref or "/ai/" in ref:
+            scene.git("update-ref", "-d", ref)
+    scene.git("reflog", "expire", "--expire=now", "--all")
+    scene.git("gc", "-q", "--prune=now")
+
+
+def merge_own(scene: Scene, path: str, start: str) -> None:
+    """A branch that the user made at ``start`` adds ``path``, and is merged into the current one."""
+    scene.git("switch", "-q", "-c", "own", start)
+    scene.write(path)
+    scene.git("add", path)
+    scene.git("commit", "-q", "-m", "own")
+    scene.git("switch", "-q", "-")
+    scene.git("merge", "-q", "--no-edit", "own")

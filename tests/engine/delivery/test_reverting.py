@@ -16,6 +16,8 @@ from tests.engine.delivery.delivery_scene import (
     approve,
     approved,
     delivered,
+    drop_commits,
+    merge_own,
     operations,
 )
 from tests.engine.delivery.forge_scene import MERGE_IT, OPEN, at_forge
@@ -233,7 +235,7 @@ def test_what_a_person_merged_at_the_forge_is_reverted_as_the_preview_says(scene
         assert forge.git("show", "main:app.py") == "VALUE = 1"
 
 
-@pytest.mark.parametrize("how", ["merge", "ff"])
+@pytest.mark.parametrize("how", ["merge", "ff", "merge, beside other branches"])
 def test_what_the_base_had_brought_into_a_change_stays_when_that_is_reverted(scene: Scene, how: str) -> None:
     with at_forge(scene) as forge:
         scene.check("test", "import sys; sys.exit(0)")
@@ -244,18 +246,26 @@ def test_what_the_base_had_brought_into_a_change_stays_when_that_is_reverted(sce
         scene.submit(run, "build")
         approve(scene, run, "build")
         scene.work()
-        newer(scene, forge.bare)
-        scene.git("pull", "-q", "--no-rebase", "--no-edit", "origin", "main")
+        theirs = newer(scene, forge.bare)
+        scene.git("fetch", "-q", "origin", "main")
+        scene.git("merge", "-q", "--no-edit", theirs)
+        if how not in {
+            "merge",
+            "ff",
+        }:  # the base has theirs by a merge, which the change has not; it has one of its own
+            merge = ("commit-tree", f"{theirs}^{{tree}}", "-p", f"{theirs}^", "-p", theirs, "-m", "theirs")
+            scene.git("push", "-q", "--force", "origin", f"{scene.git(*merge).strip()}:main")
+            merge_own(scene, "more.py", "HEAD~2")
         scene.clock.advance(minutes=1)
         scene.begin(run, "again")
         scene.submit(run, "again")
         approve(scene, run, "again")
         scene.work()
-        forge.merge(forge.pulls[0], how, "by a person")
+        forge.merge(forge.pulls[0], how.partition(",")[0], "by a person")
         rollback.undo_delivery(scene.engine, HUMAN, run)
         played(scene, reverted(scene, run))
         assert forge.git("show", "main:app.py") == "VALUE = 1"
-        assert forge.git("show", "main:other.txt") == "other"
+        assert forge.git("ls-tree", "--name-only", "main").split() == [".gitignore", "app.py", "other.txt"]
 
 
 @pytest.mark.parametrize("how", ["squash", "rebase"])
@@ -285,11 +295,7 @@ def test_where_the_commits_of_a_change_are_here_no_more_only_the_change_goes_out
         (made,) = [one.after for one in operations(scene, run) if one.kind == REVERTED]
         answers.control_run(scene.engine, HUMAN, str((made or {})["run"]), "cancel", reason="not now")
         scene.git("switch", "-q", "--detach", "origin/main")
-        for ref in scene.git("for-each-ref", "--format=%(refname)").split():
-            if "wfe" in ref or "/ai/" in ref:
-                scene.git("update-ref", "-d", ref)
-        scene.git("reflog", "expire", "--expire=now", "--all")
-        scene.git("gc", "-q", "--prune=now")
+        drop_commits(scene)
         played(scene, reverted(scene, run))
         assert forge.git("show", "main:app.py") == "VALUE = 1"
         assert forge.git("ls-tree", "--name-only", "main").split() == [".gitignore", "app.py", "other.txt"]
@@ -297,12 +303,16 @@ def test_where_the_commits_of_a_change_are_here_no_more_only_the_change_goes_out
 
 def test_where_nothing_of_the_change_is_on_the_base_any_more_no_run_begins(scene: Scene) -> None:
     delivered(scene)
-    run, _ = merged(scene)
+    run, began = merged(scene)
     scene.git("revert", "--no-edit", "HEAD")
     scene.git("push", "-q", "origin", "main")
     no = refused(reverted, scene, run)
     assert foreseen(scene, run) == (no.code, no.message)
     assert (no.code, no.message) == ("illegal_transition", f"Nothing of what run {run} merged is on 'main'.")
+    scene.git("reset", "-q", "--hard", began)
+    scene.git("push", "-q", "--force", "origin", "main")
+    drop_commits(scene)
+    assert "are not in this repository. Fetch them" in foreseen(scene, run)[1]
     assert [one.kind for one in operations(scene, run) if one.kind == REVERTED] == []
 
 

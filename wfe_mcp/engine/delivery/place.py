@@ -188,14 +188,18 @@ def fork_of(root: Path, operations: list[Operation], onto: str, tip: str) -> str
     ``operations``: those of the run, which made the branch of the change last. What the base has brought into the change is no
     part of it, also where another has merged it: by a merge the base's line leads past the change, by a fast-forward into it.
     """
-    fork = text_of(run_git(root, "merge-base", onto, tip, ok=None)) if onto and tip else ""
-    if fork and fork == tip:
-        fork = (first_parents(root, onto, tip) or [tip])[-1]
+    if not tip:
+        return ""
+    fork = text_of(run_git(root, "merge-base", onto, tip, ok=None))
+    if fork == tip:
+        having = {*history(root, "--ancestry-path", "--end-of-options", onto, f"^{tip}")}
+        before = next((commit for commit in first_parents(root, onto, tip) if commit not in having), tip)
+        fork = text_of(run_git(root, "merge-base", before, tip, ok=None))
     operation = made_branch(operations)
     if fork not in {"", tip} or operation is None:
         return fork
     start = str(operation.before["start"])
-    brought = history(root, "--first-parent", "--merges", "-n1", "--end-of-options", tip, f"^{start}") if tip else []
+    brought = history(root, "--first-parent", "--merges", "-n1", "--end-of-options", tip, f"^{start}")
     newest = commit_of(root, f"{brought[0]}^2") if brought else ""
     return newest if newest and is_ancestor(root, start, newest) else start
 
