@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from webauthn.helpers import bytes_to_base64url as text
 
 from tests.dashboard.browser import PIN, WRONG, Browser
 from tests.dashboard.soft_key import PRESENT, Signer, SoftKey, nothing_installed
@@ -241,8 +242,18 @@ def test_a_project_or_folder_that_is_none_is_not_there(scene: Scene, person: Sig
 def test_without_the_extra_the_page_says_how_to_get_it(
     scene: Scene, person: Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    first = SoftKey("laptop")
+    person.pin(first)
+    person.pin(SoftKey("phone"), by=first)
+    opened = person.browser.get(person.place)
     monkeypatch.setattr("wfe_mcp.engine.approvals.passkeys.find_spec", nothing_installed)
     assert "wfe-mcp[passkey]" in person.browser.get(person.place).words
+    for do, step in (("add", "key"), ("remove", "sign")):
+        form = next(path for path in opened.forms if f"/{do}?" in path)
+        status, said = person.ask(
+            opened, form, form.replace(f"/{do}?", f"/{do}/{step}?"), name="tablet", id=text(first.id)
+        )
+        assert (status, "wfe-mcp[passkey]" in str(said)) == (503, True), said
 
 
 def test_a_worktree_of_the_project_has_its_own_file(scene: Scene, browser: Browser) -> None:

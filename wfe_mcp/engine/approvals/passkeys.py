@@ -157,7 +157,6 @@ def asking_for_signature(site: Site, statement: Mapping[str, object], keys: Iter
 
 def created_key(answer: str, once: bytes, site: Site) -> NewPasskey:
     """The key that a browser created at ``site``; ``answer``: its answer as JSON. Refuses ``bad_argument``: not for ``once``."""
-    require_library()
     from webauthn import verify_registration_response
     from webauthn.helpers import bytes_to_base64url
     from webauthn.helpers.exceptions import WebAuthnException
@@ -186,7 +185,6 @@ def verify_assertion(
 
     ``count``: the last one known. One that does not grow indicates a cloned key; 0: the authenticator has no counter.
     """
-    require_library()
     from webauthn import verify_authentication_response
     from webauthn.helpers import base64url_to_bytes
     from webauthn.helpers.exceptions import WebAuthnException
