@@ -228,8 +228,9 @@ def unproven(scene: Scene) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("typed", [{}, {"to": "spec"}])
 def test_a_rejection_that_a_passkey_signed_is_proven(scene: Scene, signer: Signer, typed: dict[str, str]) -> None:
-    rejected(scene, signer, **typed)
+    run = rejected(scene, signer, **typed)
     assert unproven(scene) == []
+    assert scene.attempt(run, "spec").number == (2 if typed else 1), "it is open again where that was said"
 
 
 @pytest.mark.attack("a passkey's rejection is written into the database, with hashes that fit", "detected", "T1")
