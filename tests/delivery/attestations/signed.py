@@ -35,15 +35,15 @@ class Approver:
     def is_person(self) -> bool:
         return self.key.kind == "person"
 
-    def signature(self, text: str, **client: str) -> Any:
+    def signature(self, text: str, party: str = "", flags: int = 5, count: bytes = bytes(4), **client: str) -> Any:
         """What is stored beside a signed text."""
         if self.is_person:
             return base64url(self.sign(text.encode()))
         said = {"type": "webauthn.get", "origin": self.key.origin or "http://localhost:7333"}
         said["challenge"] = base64url(sha256(text.encode()).digest())
         lines = json.dumps(said | client).encode()
-        party = urlsplit(said["origin"]).hostname or ""
-        seen = sha256(party.encode()).digest() + bytes([5]) + bytes(4)
+        party = party or urlsplit(said["origin"]).hostname or ""
+        seen = sha256(party.encode()).digest() + bytes([flags]) + count
         made = self.sign(seen + sha256(lines).digest())
         parts = {"client_data": lines, "authenticator_data": seen, "signature": made}
         return {"id": self.key.id} | {name: base64url(raw) for name, raw in parts.items()}

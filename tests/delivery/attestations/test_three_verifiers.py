@@ -284,6 +284,33 @@ def test_a_decision_that_another_key_signed_is_none_to_all_three(tmp_path: Path)
     assert [each["decisions"] for each in found] == [[]] * len(found)
 
 
+@pytest.mark.attack(
+    "what a pinned passkey signed without the person, or for another purpose, counts", "detected", "T1; T11"
+)
+def test_a_passkeys_signature_for_anything_else_is_none_to_all_three(tmp_path: Path) -> None:
+    file, bundles = tmp_path / "approvers.json", tmp_path / "odd.intoto.jsonl"
+    unknown = Approver(LAPTOP.key.model_copy(update={"id": "b2Rk", "public_key": "b2Rk"}), LAPTOP.sign)
+    chain = with_change(LAST, "add", unknown, BOB)
+    file.write_bytes(chain.text.encode())
+    odd: list[tuple[Approver, dict[str, Any]]] = [
+        (unknown, {}),
+        *((LAPTOP, {"flags": flags}) for flags in (0, 1, 4)),
+        (LAPTOP, {"type": "webauthn.create"}),
+        (LAPTOP, {"challenge": "A" * 43}),
+        (LAPTOP, {"party": "wfe.example"}),
+        (LAPTOP, {"count": bytes(3)}),
+    ]
+    bundles.write_bytes(b"".join(_decided(by, chain, **how) for by, how in odd) + decision(BOB, chain))
+    found = [ours(file.read_bytes(), bundles.read_bytes())]
+    found += [theirs(program, tmp_path, file)[bundles.name] for program in programs()]
+    assert [[one[3] for one in each["decisions"]] for each in found] == [["bob"]] * len(found)
+
+
+def _decided(by: Approver, chain: PinnedChain, **how: Any) -> bytes:
+    text = signed_text(said(by, chain))
+    return enveloped(DECISION, {"statement": text, "signature": by.signature(text, **how)})
+
+
 @pytest.mark.attack("a passkey's signature made at another site counts as one of the server's", "held", "T1")
 @pytest.mark.parametrize(
     ("key", "origin", "holds"),
@@ -299,8 +326,7 @@ def test_a_decision_that_another_key_signed_is_none_to_all_three(tmp_path: Path)
 def test_a_key_signs_at_its_own_site_alone(tmp_path: Path, key: Approver, origin: str, holds: bool) -> None:
     file, bundles = tmp_path / "approvers.json", tmp_path / "one.intoto.jsonl"
     file.write_bytes(LAST.text.encode())
-    text = signed_text(said(key, LAST))
-    bundles.write_bytes(enveloped(DECISION, {"statement": text, "signature": key.signature(text, origin=origin)}))
+    bundles.write_bytes(_decided(key, LAST, origin=origin))
     found = [ours(file.read_bytes(), bundles.read_bytes())]
     found += [theirs(program, tmp_path, file)[bundles.name] for program in programs()]
     assert [bool(each["decisions"]) for each in found] == [holds] * len(found)

@@ -158,7 +158,7 @@ def _has_token(engine: Engine, tx: Tx, claim: RunnerClaim) -> bool:
 
 def is_held(job: JobRecord, claim: RunnerClaim, now: datetime) -> bool:
     """Whether ``claim`` is that of ``job`` now."""
-    held = (job.status, job.fence, job.lease_owner) == (JobStatus.RUNNING, claim.fence, OWNER + claim.runner)
+    held = (job.status, job.fence) == (JobStatus.RUNNING, claim.fence)  # each claim has a fence of its own
     return held and job.lease_until is not None and job.lease_until >= now
 
 
