@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.delivery.attestations.signed import Approver, decision, passkey, person, with_change
+from tests.engine.scene import refused
 from wfe_mcp.delivery.attestations.ref import add
 from wfe_mcp.delivery.git.commits import files_tree
 from wfe_mcp.engine.approvals.approvers import PinnedChain
@@ -145,6 +146,23 @@ def test_a_decision_of_another_key_replaces_nothing(made: Repository) -> None:
     assert made.named() == []
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"run": "r2"},
+        {"decision": [{"do": "reject", "phase": "plan", "attempt": 1}]},
+        {"request": {"id": "rq-0", "seq": 0, "hash": "0" * 64}},
+        {"kind": "approve"},
+    ],
+    ids=["another run", "another phase", "before it", "of the same files"],
+)
+def test_what_does_not_take_an_approval_back_replaces_none(made: Repository, other: dict[str, Any]) -> None:
+    made.decide(made.commit("one"), run="r")
+    how: dict[str, Any] = {"run": "r", "kind": "reject", **other}
+    made.decide("HEAD", **how)
+    assert made.named() == []
+
+
 def test_a_branch_without_approvers_is_named(made: Repository) -> None:
     made.git("checkout", "-q", "--orphan", "other")
     made.git("rm", "-q", "-r", "--cached", ".")
@@ -153,6 +171,12 @@ def test_a_branch_without_approvers_is_named(made: Repository) -> None:
     made.decide("HEAD")
     found = verify_branch(made.project, "other")
     assert [one.code for one in found.findings] == ["approvers_missing"]
+
+
+def test_a_bare_repository_is_to_be_cloned_first(made: Repository, tmp_path: Path) -> None:
+    made.git("clone", "-q", "--bare", ".", str(tmp_path / "bare.git"))
+    no = refused(verify_branch, tmp_path / "bare.git", "main")
+    assert (no.code, "git clone" in no.hint) == ("unavailable", True)
 
 
 def test_a_project_in_a_folder_names_what_changes_beside_it(tmp_path: Path) -> None:
