@@ -15,7 +15,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
   const status = STATES.slice(1).includes(kept) ? kept : ""; // an address can name any
   const shown = useProject();
   const cursor = given.get("cursor");
-  const isStuck = status === "stuck"; // no status of a run: those that run, without progress
+  const isStuck = status === "stuck"; // no status of a run: those without progress that wait for no person
   const { data, error } = useAsk<RunList>(`/runs${query({ status: isStuck ? "" : status, stuck: isStuck ? "true" : "", project: shown.id, cursor, limit: 100 })}`, shown.concerns);
   const choose = (name: string) => (cursor ? go(`#/runs${query({ status: name })}`) : setStatus(name));
   const isAuthor = useRoleSomewhere("author");

@@ -1,4 +1,4 @@
-// The runs at work without progress: a line below the inbox, since no event comes from them.
+// The runs without progress that wait for no person: a line below the inbox, since no event comes from them.
 import { Fragment, useEffect } from "react";
 import type { InboxView, StuckRuns } from "./api_types";
 import { chooseProject } from "./chosen";

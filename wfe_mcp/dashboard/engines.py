@@ -32,7 +32,7 @@ from wfe_mcp.views.approvals.trust import trust_path
 from wfe_mcp.views.moves.blockers import blocker_of, waits_for
 from wfe_mcp.views.moves.calls import user_moves
 from wfe_mcp.views.reports.envelopes import overviews_of
-from wfe_mcp.views.reports.stuck_runs import StuckAmong, stuck_among
+from wfe_mcp.views.reports.stuck_runs import StuckAmong, stuck_among, without_waiting
 from wfe_mcp.views.runs.requests import WaitingTrust
 from wfe_mcp.views.values.model import view_of
 from wfe_mcp.workspace.system.location import project_at
@@ -172,10 +172,11 @@ class Engines:
         return _looks(self._not_quiet(runs), unreadable), trust, runs
 
     def stuck(self, project: str = "", sees: Callable[[str], bool] = lambda _: True) -> StuckAmong:
-        """The runs at work without progress, of the projects that the caller ``sees`` or of one."""
-        stuck = stuck_among(self._with_engines(self._newest(project, statuses=(MAY_BE_STUCK,)), sees))
+        """The runs without progress that wait for no person, of the projects that the caller ``sees`` or of one."""
+        stuck = stuck_among(self._with_engines(self._newest(project, statuses=MAY_BE_STUCK), sees))
         unreadable = dict[str, Refused]()
-        return stuck.without_waiting(_looks(self._not_quiet(stuck.runs), unreadable), unreadable)
+        looks = _looks(self._not_quiet(stuck.runs), unreadable)
+        return stuck._replace(runs=without_waiting(stuck.runs, looks, unreadable))
 
     def _with_engines(
         self, runs: Iterable[RunRecord], sees: Callable[[str], bool] = lambda _: True

@@ -15,7 +15,7 @@ from wfe_mcp.dashboard.html import Html, document, named_row, table, tag
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.inbox import damaged_run, inbox_view
 from wfe_mcp.views.approvals.words import second
-from wfe_mcp.views.reports.stuck_runs import stuck_among, stuck_view
+from wfe_mcp.views.reports.stuck_runs import stuck_among, stuck_view, without_waiting
 from wfe_mcp.views.runs.requests import InboxView, UnaskedDecision, inbox_lines
 
 LATER = {
@@ -154,7 +154,7 @@ def everything_waiting(
         for run, project in projects.items()
         if sees(project) and (engine := engines.by_id(project)) is not None
     )
-    stuck = stuck_among(runs).without_waiting(standings, unreadable)
+    stuck = stuck_among(without_waiting(runs, standings, unreadable))
     return replace(
         view,
         stopped=(*view.stopped, *damaged),

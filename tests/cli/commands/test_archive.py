@@ -42,7 +42,7 @@ def test_a_run_at_work_without_progress_is_listed_as_stuck_and_named_by_doctor(c
     found = {each["topic"]: each for each in cli.json("doctor").data["findings"]}
     assert found["stuck runs"]["message"] == "1 run has made no progress for 1 h or longer: wfe-mcp list --stuck"
     assert "STUCK" in cli("status", stuck, "--json").out
-    assert cli.json("list", "--stuck", "--status", "waiting").refusal == "bad_argument"
+    assert cli.json("list", "--stuck", "--status", "blocked").refusal == "bad_argument"
     assert cli.json("list", "--stuck", "--status", "running").code == 0
     cli.clock.forward(days=8)
     (row,) = cli.json("list", "--stuck").data["runs"]

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.agent import engine_of
 from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
+from wfe_mcp.core.model import By
+from wfe_mcp.engine.runs import control
 
 
 @pytest.fixture
@@ -144,3 +147,24 @@ def test_a_run_that_got_stuck_while_its_user_was_away_for_long_has_the_line_unti
     assert stuck(cli, "--stale") == [old]
     assert cli("cancel", "--stale").code == 0
     assert [row["run"] for row in cli.json("inbox").data["stuck"]["runs"]] == [new]
+
+
+def test_a_run_that_its_agent_paused_or_must_approve_is_stuck_once_it_has_waited_as_long(cli: Terminal) -> None:
+    own = {"kind": "approval", "assurance": "agent"}
+    cli.save(template("own", phase("plan", own)))
+    paused, unapproved, human_paused = cli.start("note"), cli.start("own"), cli.start("note")
+    with engine_of(cli) as engine:
+        control.control(engine, By(), paused, "pause")
+    assert cli.submit_work(unapproved, "plan").code == 0
+    cli("pause", human_paused)
+    assert "stuck" not in cli.json("inbox").data
+    cli.clock.forward(minutes=61)
+
+    assert set(stuck(cli)) == {paused, unapproved}
+    assert stuck(cli, "--status", "paused") == [paused]
+    assert {run["run"] for run in cli.json("inbox").data["stuck"]["runs"]} == {paused, unapproved}
+    assert f"{paused}  paused (stuck)" in cli("list").out
+    assert f"{human_paused}  paused " in cli("list").out
+    assert "STUCK" in cli("status", paused, "--json").out
+    assert cli("resume", paused, pin=PIN).code == 0
+    assert stuck(cli) == [unapproved]

@@ -48,7 +48,7 @@ def test_the_inbox_has_a_line_about_the_runs_without_progress_and_the_list_has_t
     assert "stuck_in_s" not in inbox, "nothing changes in it by the clock alone"
     assert [row["run"] for row in inbox["stopped"]] == [paused]
     assert stuck(program) == stuck(program, status="running") == [run]
-    assert program.get("/runs", stuck="true", status="paused").code == "bad_argument"
+    assert program.get("/runs", stuck="true", status="blocked").code == "bad_argument"
     scene.submit(run, "plan")
     assert {"stuck", "stuck_in_s"}.isdisjoint(program.get("/inbox").data)
     assert stuck(program) == []

@@ -22,7 +22,7 @@ def inbox(invocation: Invocation) -> None:
     """Show what waits for you in all your projects, oldest first.
 
     Each line has its command. Decisions, tasks, questions to you as a reviewer, phases that failed or are held, runs that you paused or that stopped,
-    and changes that need your trust; below them the runs at work without progress, which wait for no one, and, at your own terminal,
+    and changes that need your trust; below them the runs without progress, which wait for an agent or the server, and, at your own terminal,
     what is new since your last visit. The page shows the same. Nothing is decided here.
     """
     from wfe_mcp.dashboard.engines import Engines

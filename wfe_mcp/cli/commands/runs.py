@@ -28,7 +28,9 @@ Since = Annotated[
     str, typer.Option("--since", metavar="TIME", help="Started at or after: 2h, 7d, or 2026-11-20[T08:00].")
 ]
 Stale = Annotated[bool, typer.Option("--stale", help="Only open runs untouched for runs.stale_after.")]
-Stuck = Annotated[bool, typer.Option("--stuck", help="Only runs at work without progress for runs.stuck_after.")]
+Stuck = Annotated[
+    bool, typer.Option("--stuck", help="Only runs without progress for runs.stuck_after that do not wait for you.")
+]
 Archived = Annotated[bool, typer.Option("--archived", help="Archived runs too.")]
 TriggeredBy = Annotated[str, typer.Option("--triggered-by", metavar="TEXT", help="Only runs with this trigger.")]
 ExternalId = Annotated[str, typer.Option("--external-id", metavar="TEXT", help="Only runs with this external id.")]

@@ -138,7 +138,9 @@ def list_runs(
         list[str] | None, Query(description="only runs in one of these states of their template")
     ] = None,
     archived: bool = False,
-    stuck: Annotated[bool, Query(description="only runs at work without progress for runs.stuck_after")] = False,
+    stuck: Annotated[
+        bool, Query(description="only runs without progress for runs.stuck_after that wait for no person")
+    ] = False,
     since: Annotated[str, Query(description="started at or after: 2h, 7d, or 2026-11-20[T08:00]")] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: str = "",

@@ -1,7 +1,7 @@
 """Control of a run: retry, skip, force, pause, resume, proceed, cancel, automatic mode, archive.
 
 Stale and stuck are no states of a run: they follow from the clock, ``runs.stale_after`` and ``runs.stuck_after`` of
-configuration, and the run's last change. Stuck is a run that an agent or the server works on, without progress.
+configuration, and the run's last change. Stuck is a run that waits for an agent or the server, without progress.
 """
 
 import json
@@ -203,15 +203,15 @@ def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:
 
 
 MAY_BE_STALE = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCKED)
-MAY_BE_STUCK = RunStatus.RUNNING
-"""An attempt is ready, at work or under gates. A run that only waits for a person has another status."""
+MAY_BE_STUCK = (RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
+"""An agent or the server must act, unless the run waits for a person: an agent resumes what it paused, and decides what is its own."""
 
 _SURELY_FRESH = timedelta(minutes=1)
 """Younger runs are not checked, to save reading the settings: most are in use."""
 
 
 class RunAges(NamedTuple):
-    """Seconds without a change after which an open run is stale, and one at work is stuck (at least a minute)."""
+    """Seconds without a change after which an open run is stale, and one that waits for no person is stuck (at least a minute)."""
 
     stale_s: float
     stuck_s: float
@@ -235,11 +235,11 @@ def stale_before(engine: Engine) -> datetime:
 
 
 def stuck_of(engine: Engine, runs: Iterable[RunRecord], ages: RunAges | None = None) -> frozenset[str]:
-    """Those of ``runs`` at work that are stuck. ``ages``: those of the project, where they are known.
+    """Those of ``runs`` that are stuck, if they do not wait for a person. ``ages``: those of the project, where they are known.
 
-    One that waits for a person all the same, beside its work, is not known here: lists leave it out.
+    Which ones wait for a person is not known here: lists leave them out.
     """
-    old = _old_runs(engine, (run for run in runs if run.status is MAY_BE_STUCK))
+    old = _old_runs(engine, (run for run in runs if run.status in MAY_BE_STUCK))
     if not old:
         return frozenset()
     before = engine.clock() - timedelta(seconds=(ages or run_ages(engine)).stuck_s)
@@ -248,7 +248,7 @@ def stuck_of(engine: Engine, runs: Iterable[RunRecord], ages: RunAges | None = N
 
 def next_stuck_s(engine: Engine, runs: Iterable[RunRecord], ages: RunAges) -> float | None:
     """Seconds until the next of ``runs`` gets stuck, if nothing happens in it; None: none will."""
-    changed = (run.updated_at for run in runs if run.status is MAY_BE_STUCK and run.origin_sha256 is None)
+    changed = (run.updated_at for run in runs if run.status in MAY_BE_STUCK and run.origin_sha256 is None)
     now = engine.clock()
     left = (ages.stuck_s - (now - at).total_seconds() for at in changed)
     return min((left_s for left_s in left if left_s >= 0), default=None)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import ENDED, RunStatus
+from wfe_mcp.core.units import join_names
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.control import MAY_BE_STUCK, stale_of, stuck_of
 from wfe_mcp.store import Tx
@@ -27,9 +28,9 @@ def among_statuses(shown: Sequence[RunStatus]) -> list[RunStatus] | None:
 
 def of_stuck(shown: Sequence[RunStatus]) -> list[RunStatus]:
     """The statuses of stuck runs, of which ``shown`` are wanted; empty: any. Refuses those that no such run has."""
-    if any(status is not MAY_BE_STUCK for status in shown):
-        raise Refused("bad_argument", "Only running runs can be stuck.", "Leave out the status.")
-    return [MAY_BE_STUCK]
+    if any(status not in MAY_BE_STUCK for status in shown):
+        raise Refused("bad_argument", f"Only {join_names(MAY_BE_STUCK)} runs can be stuck.", "Leave out the status.")
+    return [*(shown or MAY_BE_STUCK)]
 
 
 def run_rows(

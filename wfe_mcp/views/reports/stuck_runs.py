@@ -1,4 +1,4 @@
-"""The runs at work without progress, of one project or several: which they are, and the line about them.
+"""The runs without progress, of one project or several, that wait for no person: which they are, and the line about them.
 
 The inbox, ``doctor`` and the lists of such runs show the same ones.
 """
@@ -28,21 +28,22 @@ class StuckAmong(NamedTuple):
     after_s: Mapping[str, float]
     next_s: int
 
-    def without_waiting(
-        self, overviews: Iterable[tuple[Engine, Overview]], unreadable: Iterable[str] = ()
-    ) -> "StuckAmong":
-        """Without the runs that wait for a person beside their work, as those that are ``unreadable`` do.
 
-        ``overviews``: at least those of the runs that may.
-        """
-        waits = {*unreadable, *(look.loaded.record.id for _, look in overviews if look.waiting_on == "human")}
-        return self._replace(runs=[(engine, run) for engine, run in self.runs if run.id not in waits])
+def without_waiting(
+    runs: Iterable[_OfProject], overviews: Iterable[tuple[Engine, Overview]], unreadable: Iterable[str]
+) -> list[_OfProject]:
+    """``runs`` without those that wait for a person, also beside their work, as those that are ``unreadable`` do.
+
+    ``overviews``: at least those of the runs that may.
+    """
+    waits = {*unreadable, *(look.loaded.record.id for _, look in overviews if look.waiting_on == "human")}
+    return [(engine, run) for engine, run in runs if run.id not in waits]
 
 
 def stuck_among(runs: Sequence[_OfProject]) -> StuckAmong:
     """Those of ``runs``, of one project or several, that are stuck unless they wait for a person."""
     stuck, after_s, left_s = set[str](), dict[str, float](), list[float]()
-    for engine, records in by_engine(pair for pair in runs if pair[1].status is MAY_BE_STUCK):
+    for engine, records in by_engine(pair for pair in runs if pair[1].status in MAY_BE_STUCK):
         ages = run_ages(engine)
         stuck |= stuck_of(engine, records, ages)
         after_s[engine.project_id] = ages.stuck_s

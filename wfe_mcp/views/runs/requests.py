@@ -216,7 +216,7 @@ class WaitingTrust:
 
 @view_model
 class StuckRun:
-    """A run at work without progress. ``project``: its folder; ``updated_at``: its last change."""
+    """A run without progress that waits for no person. ``project``: its folder; ``updated_at``: its last change."""
 
     run: str
     title: str
@@ -226,7 +226,7 @@ class StuckRun:
 
 @view_model
 class StuckRuns:
-    """The runs at work without progress: nothing waits for a person in them, and nothing happens in them either.
+    """The runs without progress: nothing waits for a person in them, and nothing happens in them either.
 
     ``count``: how many there are; ``runs``: the last that changed, at most ``MOST_STUCK``. ``text``: a sentence about all of
     them, without its full stop; ``command``: lists them.

@@ -243,7 +243,7 @@ def run_row(
         archived=run.archived_at is not None,
         imported=run.origin_sha256 is not None,
         stale=stale,
-        stuck=stuck and state is RunStatus.RUNNING,
+        stuck=stuck and (run.status is RunStatus.RUNNING if overview is None else overview.waiting_on != "human"),
         waiting_on=overview.waiting_on if overview is not None else "none" if run.status in ENDED else "",
         waits_for="" if overview is None else waits_for(overview),
         weakened_gates=weakened_gates,

@@ -263,7 +263,7 @@ class ArtifactSettings(Table):
 
 
 class RunSettings(Table):
-    """``stale_after``: how long an untouched open run counts as fresh. ``stuck_after``: one that is being worked on."""
+    """``stale_after``: how long an untouched open run counts as fresh. ``stuck_after``: one that waits for no person."""
 
     effect = "limit"
 
@@ -273,8 +273,8 @@ class RunSettings(Table):
     )
     stuck_after: Duration = optional(
         RUN_AGES["stuck_after"],
-        'How long a run may be at work without progress before it shows as stuck, at least a minute: `"1h"`. A '
-        "run that waits for you is never stuck.",
+        'How long a run may make no progress before it shows as stuck, at least a minute: `"1h"`. A run that waits '
+        "for you is never stuck.",
     )
 
 
