@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.engine.approvals.people import ada
-from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, phase
 from tests.engine.webhooks.receiver import Receiver
 from wfe_mcp.core.commands import Pause
 from wfe_mcp.engine.approvals import decide as approvals
@@ -25,6 +25,7 @@ from wfe_mcp.engine.models.budgets import pause_over_budget
 from wfe_mcp.engine.notifications.notify import desktop_command, last_failure, send
 from wfe_mcp.engine.outbox.outbox import quiet_until
 from wfe_mcp.engine.runs import control
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.answers.starting import start_run
 from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.views.approvals.grants import seen_sha256
@@ -303,5 +304,29 @@ def test_who_decided_in_quiet_hours_is_not_called_at_their_end(scene: Scene) -> 
     run = asked(scene)
     approvals.decide(scene.engine, HUMAN, run, "plan")
     scene.clock.advance(hours=2)
+    scene.work()
+    assert heard(scene) == []
+
+
+def test_a_task_and_a_held_phase_call_their_person_once_each(scene: Scene) -> None:
+    configure(scene, command())
+    run = scene.start(phase("look", kind="human"), phase("build"), auto=False)
+    scene.work()
+    answers.submit_artifact(scene.engine, HUMAN, run, "look", artifact=GOOD)
+    scene.work()
+    assert [(one["event"], one["reference"]) for one in heard(scene)] == [("stopped", f"{run} look")] * 2
+
+
+def test_what_a_person_did_before_the_call_is_not_shown(scene: Scene) -> None:
+    configure(scene, command())
+    run = scene.start(phase("look", kind="human"))
+    answers.submit_artifact(scene.engine, HUMAN, run, "look", artifact=GOOD)
+    scene.work()
+    assert heard(scene) == []
+
+
+def test_an_approval_that_the_agent_gives_calls_no_one(scene: Scene) -> None:
+    configure(scene, command())
+    asked(scene, assurance="agent")
     scene.work()
     assert heard(scene) == []

@@ -7,7 +7,7 @@
 Rules:
 1. Each way is tried once and alone: one that fails keeps none from the others, and the job says which failed. A message to a person of
    a server whose address does not answer now is tried again a few times, over three quarters of an hour.
-2. What is decided meanwhile, such as by a standing grant, is dropped.
+2. What is done or decided meanwhile, such as by a standing grant, is dropped.
 """
 
 import json
@@ -17,7 +17,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import join_names
@@ -91,8 +90,8 @@ def _is_asked(engine: Engine, tx: Tx, payload: Mapping[str, Any], *, first: bool
     run, phase = payload["reference"].split(" ", 1)
     loaded = engine.load(tx, run)
     attempt = loaded.state.current(PhasePath(phase))
-    is_asked = current_gate(loaded.state, attempt) == "approval" and asks(attempt) == payload["asks"]
-    if first and is_asked and may_approve(engine, tx, loaded, phase):
+    is_asked = asks(loaded.state, attempt) == payload["asks"]
+    if first and is_asked and payload["kind"] == "approval" and may_approve(engine, tx, loaded, phase):
         raise RetryLater("a standing grant may approve it once the agent asks", ASKED_WITHIN_S)
     return is_asked
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wfe_mcp.core import events as e
 from wfe_mcp.core.approval_guards import current_gate
-from wfe_mcp.core.model import Attempt, RunStatus
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.public_events import matches
 from wfe_mcp.engine.kernel.engine import SYSTEM
@@ -41,7 +41,7 @@ TRIES = 1000
 
 class _Notice(NamedTuple):
     """Why a person is notified. ``key``: what it is about, which is shown once; ``request``: of a reminder, shown while it is open;
-    ``asks``: of an approval, shown while the phase asks for it.
+    ``asks``: what the phase asks of a person, shown while it does.
     """
 
     kind: str
@@ -54,6 +54,8 @@ class _Notice(NamedTuple):
 
 _TABLES = frozenset({"webhooks", "notify", "server"})
 _STOPPED = {RunStatus.BLOCKED, RunStatus.FAILED}
+_GOES_ON = {RunStatus.RUNNING, RunStatus.WAITING}
+_WORKED = {AttemptStatus.READY, AttemptStatus.RUNNING}
 
 
 def publish_changes(change: RunChange) -> None:
@@ -64,7 +66,7 @@ def publish_changes(change: RunChange) -> None:
     if settings.webhooks:
         _enqueue(change.engine, change.tx, settings, run_messages(change))
     if _is_wanted(settings.notify):
-        for notice in _notices(change):
+        for notice in (*_notices(change), *_tasks(change)):
             if notice.kind in settings.notify.events:
                 _notify(change, settings.notify, notice)
     if settings.server.login is not None:
@@ -159,8 +161,13 @@ def _notices(change: RunChange) -> Iterator[_Notice]:
         match event:
             case e.ApprovalAwaited(phase=phase) | e.ApprovalAsked(phase=phase):
                 attempt = change.attempt(phase)
-                if current_gate(change.state, attempt) == "approval":
-                    yield _Notice("approval", f"{run}:{phase}:{asks(attempt)}", phase, asks=asks(attempt))
+                if asks(change.state, attempt) and change.plan.assurance(attempt) != "agent":
+                    yield _Notice(
+                        "approval",
+                        f"{run}:{phase}:{asks(change.state, attempt)}",
+                        phase,
+                        asks=asks(change.state, attempt),
+                    )
                 if isinstance(event, e.ApprovalAsked) and (ends_at := _end_of(change, event.request)) is not None:
                     yield _Notice("approval", f"{event.request}:again", phase, ends_at, event.request)
             case e.HumanAwaited(phase=phase, attempt=number):
@@ -181,9 +188,20 @@ def _notices(change: RunChange) -> Iterator[_Notice]:
         yield _Notice("stopped", f"{run}:{change.run.last_seq}")
 
 
-def asks(attempt: Attempt) -> str:
-    """What an attempt asks a person to approve; another one after it has changed."""
-    return f"{attempt.number}:{attempt.stage}:{attempt.gate}:{attempt.sha256}:{attempt.tree}"
+def _tasks(change: RunChange) -> Iterator[_Notice]:
+    """The phases that a person works, or lets continue."""
+    state = change.state
+    for attempt in state.moving_attempts if state.status in _GOES_ON else ():
+        if (attempt.held or attempt.status in _WORKED) and (asked_for := asks(state, attempt)):
+            yield _Notice("stopped", f"{change.run.id}:{attempt.phase}:{asked_for}", attempt.phase, asks=asked_for)
+
+
+def asks(state: RunState, attempt: Attempt) -> str:
+    """What an attempt asks of a person: to approve, to work or to let it continue. Another text once that has changed; empty: nothing."""
+    if current_gate(state, attempt) == "approval":
+        return f"{attempt.number}:{attempt.stage}:{attempt.gate}:{attempt.sha256}:{attempt.tree}"
+    is_task = attempt.status in _WORKED and state.phase(attempt.phase).kind == "human"
+    return f"{attempt.number}:{'task' if is_task else 'held'}" if is_task or attempt.held else ""
 
 
 def _end_of(change: RunChange, request: str) -> datetime | None:

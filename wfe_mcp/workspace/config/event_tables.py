@@ -67,7 +67,7 @@ class NotifySettings(Table):
 
     events: list[Literal["approval", "stopped", "deployment"]] = optional(
         ["approval", "stopped", "deployment"],
-        "When: an approval is asked for, a run stopped, a deployment failed.",
+        "When: an approval is asked for, a run stopped or needs your work, a deployment failed.",
         effect="limit",
     )
     desktop: bool = optional(False, "Whether the desktop of this machine shows it.")
