@@ -104,6 +104,12 @@ def deadline(state: RunState, spec: PhaseSpec, at: datetime) -> datetime | None:
     return min(ends, default=None)
 
 
+def next_end(state: RunState) -> datetime | None:
+    """When the first time ends, of the run or of an attempt that moves; None without a limit."""
+    ends = (state.ends_at, *(attempt.deadline for attempt in state.moving_attempts))
+    return min((end for end in ends if end is not None), default=None)
+
+
 def go_to(
     state: RunState, attempt: Attempt, target: PhasePath, message: str, rule: str = "", role: str | None = None
 ) -> e.WentTo:

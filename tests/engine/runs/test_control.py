@@ -7,6 +7,8 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, moves, phase, refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.prompts import LineComment, with_comments
+from wfe_mcp.dashboard.engines import Engines
+from wfe_mcp.dashboard.pages import everything_waiting
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.background.daemon import new_worker
 from wfe_mcp.engine.factory import create_engine
@@ -305,6 +307,32 @@ def test_who_claims_a_phase_again_after_its_time_learns_that_it_is_over(scene: S
     no = refused(scene.begin, run, "slow")
     assert (no.code, no.message) == ("stale_revision", "The time of attempt 1 of phase 'slow' is over.")
     assert scene.begin(run, "slow").data["attempt"] == 2
+
+
+def test_the_time_of_a_phase_ends_although_its_worker_is_gone_and_no_timer_ran(scene: Scene) -> None:
+    run, (neighbour, other) = scene.start(phase("slow", timeout="10m")), scene.neighbour()
+    scene.begin(run, "slow", other)
+    neighbour.end()
+    scene.clock.advance(minutes=11)
+    assert scene.begin(run, "slow").data["attempt"] == 2
+    assert scene.state(run).attempts[PhasePath("slow")][0].fail_kind == "timeout"
+
+
+@pytest.mark.parametrize("look", ["status", "inbox"])
+def test_who_looks_at_a_run_sees_that_the_time_of_a_phase_is_over(scene: Scene, look: str) -> None:
+    run, (neighbour, other) = scene.start(phase("slow", timeout="10m", on_fail=STOP)), scene.neighbour()
+    scene.begin(run, "slow", other)
+    neighbour.end()
+    assert waiting(scene) == []
+    scene.clock.advance(minutes=11)
+    if look == "status":
+        assert scene.status(run).waiting_on == "human"
+    assert waiting(scene) == [run]
+
+
+def waiting(scene: Scene) -> list[str]:
+    """The runs of the inbox that stopped."""
+    return [row.run for row in everything_waiting(Engines(scene.engine)).stopped]
 
 
 FORCED = {"titel": "x", "front": 1, "files": [{"path": "../x", "content": ""}], "decisions": ["a"], "findings": ["b"]}

@@ -135,14 +135,16 @@ def _with_holder(tx: Tx, run: str, attempt: Attempt | None, refused: Refused) ->
 
 
 def free_dead_leases(current: RunChange) -> None:
-    """Phases whose holder is gone are ready again."""
+    """Phases whose holder is gone are ready again; one whose time is over has failed."""
     for attempt in current.state.moving_attempts:
         if current.engine.lease_is_lost(current.tx, attempt) and attempt.status in {
             AttemptStatus.RUNNING,
             AttemptStatus.GATING,
             AttemptStatus.AWAITING,
         }:
-            current.give(c.LoseLease(**current.values_of(attempt)))
+            on = current.values_of(attempt)
+            late = c.TimeOut(**on)
+            current.give(c.LoseLease(**on) if refusal(current.state, late) else late)
 
 
 def _choice(engine: Engine, tx: Tx, loaded: LoadedRun, by: By, holder: str) -> PhasePath:

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.blockers import Settled
 from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.consequences import next_end
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, Channel, RunStatus
 from wfe_mcp.core.moves import refusal
@@ -153,11 +154,13 @@ def control(
 
 
 def end_time(engine: Engine, loaded: LoadedRun) -> bool:
-    """Block the run when its time limit is over; True when that changed it."""
-    command = c.TimeOutRun(by=SYSTEM, at=engine.clock())
-    if loaded.record.origin_sha256 is not None or not loaded.state.time_is_over(command.at):
+    """Block the run, or fail its phases, when their time is over and no process ended it then; True when that changed it."""
+    state, at = loaded.state, engine.clock()
+    end = None if loaded.record.origin_sha256 is not None else next_end(state)
+    if end is None or at < end:
         return False
-    if refusal(loaded.state, command) is not None:
+    phases = (c.TimeOut(by=SYSTEM, at=at, **attempt.on) for attempt in state.moving_attempts)
+    if all(refusal(state, command) is not None for command in (c.TimeOutRun(by=SYSTEM, at=at), *phases)):
         return False
     with change_run(engine, loaded.record.id, SYSTEM):
         pass  # its reactions do it

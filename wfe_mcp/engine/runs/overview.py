@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.attempt_states import Awaiting
 from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.consequences import next_end
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
@@ -26,7 +27,6 @@ from wfe_mcp.engine.kernel.run_change import queue_name, run_as_read
 from wfe_mcp.engine.kernel.transaction import origin_of, way_on
 from wfe_mcp.engine.models import waits
 from wfe_mcp.engine.models.caps import Spending, spending
-from wfe_mcp.engine.models.waits import all_persons_asked
 from wfe_mcp.engine.phases.claim import claimable
 from wfe_mcp.engine.phases.model_worker import JOB, is_driven
 from wfe_mcp.engine.phases.steps import has_steps, is_worked
@@ -187,7 +187,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         last_judged=tx.events.last_judged(loaded.record.id),
         outputs=run_outputs(engine, tx, loaded, plan),
         unanswered=_opinion_errors(tx, loaded) if works else {},
-        asked_persons=all_persons_asked(tx, loaded) if works else {},
+        asked_persons=waits.all_persons_asked(tx, loaded) if works else {},
         holder=engine.holder,
         lapsed=frozenset(_expired_requests(tx, loaded, engine.clock())),
         folder="" if is_history else folder_elsewhere(engine, loaded.record),
@@ -379,7 +379,7 @@ _KNOWN: Recent[_StateNeeds] = Recent(20_000)
 
 
 def is_quiet(engine: Engine, tx: Tx, record: RunRecord) -> bool:
-    """Whether no person is needed in the run, and its time is not over; False where it is not known.
+    """Whether no person is needed in the run, and no time of it is over; False where it is not known.
 
     Who lists what waits for people makes the overview of the others alone. What a state says is kept, as the hash of the
     last event determines it; time and files are asked each time.
@@ -389,8 +389,8 @@ def is_quiet(engine: Engine, tx: Tx, record: RunRecord) -> bool:
         loaded = tx.runs.load(record.id)
         if loaded is None or loaded.record.last_hash != record.last_hash or may_need_a_person(loaded.state):
             return _StateNeeds(busy=True)
-        plan = engine.plans.of_run(tx, record)
-        return _StateNeeds(False, loaded.state.ends_at, drift.sealed_files(record, loaded.state, plan))
+        sealed = drift.sealed_files(record, loaded.state, engine.plans.of_run(tx, record))
+        return _StateNeeds(False, next_end(loaded.state), sealed)
 
     try:
         needs = _KNOWN.get(f"{record.id}:{record.last_hash}", read)
