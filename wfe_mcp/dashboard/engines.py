@@ -20,7 +20,7 @@ from wfe_mcp.core.model import Attempt, RunId, RunStatus
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import other_key
-from wfe_mcp.engine.runs.control import MAY_BE_STUCK
+from wfe_mcp.engine.runs.control import MAY_BE_STALE, MAY_BE_STUCK, stale_of
 from wfe_mcp.engine.runs.needs import NOT_OVER
 from wfe_mcp.engine.runs.overview import Overview, is_quiet
 from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
@@ -32,7 +32,7 @@ from wfe_mcp.views.approvals.trust import trust_path
 from wfe_mcp.views.moves.blockers import blocker_of, waits_for
 from wfe_mcp.views.moves.calls import user_moves
 from wfe_mcp.views.reports.envelopes import overviews_of
-from wfe_mcp.views.reports.stuck_runs import StuckAmong, stuck_among, without_waiting
+from wfe_mcp.views.reports.stuck_runs import StuckAmong, by_engine, stuck_among, without_waiting
 from wfe_mcp.views.runs.requests import WaitingTrust
 from wfe_mcp.views.values.model import view_of
 from wfe_mcp.workspace.system.location import project_at
@@ -177,6 +177,12 @@ class Engines:
         unreadable = dict[str, Refused]()
         looks = _looks(self._not_quiet(stuck.runs), unreadable)
         return stuck._replace(runs=without_waiting(stuck.runs, looks, unreadable))
+
+    def stale(self) -> set[str]:
+        """The ids of the stale runs of all projects, each by its own setting; by that of this project where the folder is missing."""
+        runs = self._newest(statuses=MAY_BE_STALE)
+        by_project = by_engine((self.by_id(run.project_id) or self.engine, run) for run in runs)
+        return {str(run) for engine, records in by_project for run in stale_of(engine, records)}
 
     def _with_engines(
         self, runs: Iterable[RunRecord], sees: Callable[[str], bool] = lambda _: True

@@ -168,3 +168,20 @@ def test_a_run_that_its_agent_paused_or_must_approve_is_stuck_once_it_has_waited
     assert "STUCK" in cli("status", paused, "--json").out
     assert cli("resume", paused, pin=PIN).code == 0
     assert stuck(cli) == [unapproved]
+
+
+def test_each_project_says_after_what_time_its_runs_are_stale(cli: Terminal, elsewhere: Path) -> None:
+    with (elsewhere / ".wfe" / "config.toml").open("a", encoding="utf-8") as config:
+        config.write('\n[runs]\nstale_after = "5m"\n')
+    assert cli("trust", "--yes", "--project", str(elsewhere), pin=PIN).code == 0
+    here, there = cli.start("note"), cli.start("note", "--project", str(elsewhere))
+    cli.clock.forward(hours=2)
+
+    def stale(*words: str) -> set[str]:
+        return {row["run"] for row in cli.json("list", "--stale", *words).data["runs"]}
+
+    assert stale("--all") == stale("--all", "--project", str(elsewhere)) == stale("--all", "--stuck") == {there}
+    cli.clock.forward(days=8)
+    assert stale("--all") == {here, there}
+    shutil.rmtree(elsewhere)
+    assert stale("--all") == {here, there}, "what is kept of a folder that is missing is listed, too"

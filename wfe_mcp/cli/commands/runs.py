@@ -81,7 +81,10 @@ def list_all(
     wanted = _statuses(status or (), stale, stuck)
     begun = moment(since, engine.clock()) if since else None
     of_project = None if everywhere else engine.project_id
-    ids = [run.id for _, run in Engines(engine).stuck(of_project or "").runs] if stuck else None
+    ids = {run.id for _, run in Engines(engine).stuck(of_project or "").runs} if stuck else None
+    if stale and everywhere:  # each project says when its runs are
+        old = Engines(engine).stale()
+        ids = old if ids is None else ids & old
     with engine.store.read() as tx:
         page = tx.runs.page(
             of_project,
@@ -90,7 +93,7 @@ def list_all(
             begun,
             limit,
             cursor or None,
-            untouched_since=stale_before(engine) if stale else None,
+            untouched_since=stale_before(engine) if stale and not everywhere else None,
             triggered_by=triggered_by or None,
             external_id=external_id or None,
             archived=archived,
