@@ -137,13 +137,21 @@ def test_every_run_is_reached_from_the_list_and_each_view_says_that_it_shows_the
     expect(shown.get_by_label("One run")).to_have_value(oldest.removeprefix("#/runs/"))
 
 
-def test_the_queue_says_that_it_shows_the_newest_jobs(scene: Scene, visit: Visit) -> None:
-    with scene.store.tx() as tx:
-        for _ in range(200):
-            tx.jobs.enqueue(NewJob("opinion", f"llm:{scene.engine.project_id}", {"about": "plan"}))
+def test_the_queue_says_that_it_shows_the_newest_jobs_only_where_there_are_more(scene: Scene, visit: Visit) -> None:
+    def add_jobs(count: int) -> None:
+        with scene.store.tx() as tx:
+            for _ in range(count):
+                tx.jobs.enqueue(NewJob("opinion", f"llm:{scene.engine.project_id}", {"about": "plan"}))
+
+    add_jobs(200)
     shown = visit("/queue")
-    expect(shown.locator("main tbody tr")).to_have_count(200)
+    rows = shown.locator("main tbody tr")
+    expect(rows).to_have_count(200)
+    expect(shown.locator("main header")).not_to_contain_text("the newest")
+    add_jobs(1)
+    shown.reload()
     expect(shown.locator("main header")).to_contain_text("the newest 200 jobs")
+    expect(rows).to_have_count(200)
 
 
 def test_a_tab_that_is_opened_beside_another_says_that_it_is_live(scene: Scene, page: Page, visit: Visit) -> None:

@@ -10,12 +10,12 @@ const MOST = 200;
 
 export function Queue() {
   const at = useProject({ one: true });
-  const { data, error, reload } = useAsk<QueueState>(`/queue${query({ limit: MOST, project: at.id })}`, at.concerns);
+  const { data, error, reload } = useAsk<QueueState>(`/queue${query({ limit: MOST + 1, project: at.id })}`, at.concerns);
   const [act, busy, refused] = useAct(reload);
   useLooks(true, reload);
   return (
     <>
-      <PageHead title="Queue" about={`what the server works on${data && data.jobs.length >= MOST ? `; the newest ${MOST} jobs` : ""}`}>
+      <PageHead title="Queue" about={`what the server works on${data && data.jobs.length > MOST ? `; the newest ${MOST} jobs` : ""}`}>
         <span className="end row wrap">
           <a href={to("webhooks")}>Webhooks</a>
           <ProjectChoice at={at} one />
@@ -43,7 +43,7 @@ export function Queue() {
           )}
           {data.jobs.length > 0 && (
             <Records says="Jobs, newest first" heads={["Job", "State", "For", "Priority", "Made"]} acts="Actions">
-              {data.jobs.map((job) => (
+              {data.jobs.slice(0, MOST).map((job) => (
                 <tr key={job.job} title={job.job}>
                   <td className="whole">
                     <b>{capital(job.does || job.kind)}</b>
