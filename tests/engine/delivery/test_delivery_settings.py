@@ -170,6 +170,7 @@ def test_a_base_that_is_nowhere_is_a_problem_that_doctor_names(scene: Scene) -> 
     delivered(scene, 'base = "trunk"')
     (said,) = [each for each in health_findings(scene.engine) if each.topic == "delivery"]
     assert (said.level, "there is no branch 'trunk' here or at origin" in said.message) == ("problem", True)
+    assert "each delivery stops whose template names no base of its own" in said.message
 
 
 def test_each_mode_merges_in_a_way_that_works_there() -> None:

@@ -61,7 +61,7 @@ def _delivery(engine: Engine) -> Iterator[HealthFinding]:
     if engine.project.is_git and (why := why_elsewhere(engine.root, settings.remote, settings.address)):
         yield HealthFinding("delivery", "problem", why)
     if settings.mode != "none" and engine.project.is_git and not tip_known(engine.root, settings.remote, settings.base):
-        message = f"there is no branch '{settings.base}' here or at {settings.remote or 'a remote'} as it was fetched last: each delivery stops"
+        message = f"there is no branch '{settings.base}' here or at {settings.remote or 'a remote'} as it was fetched last: each delivery stops whose template names no base of its own"
         yield HealthFinding(
             "delivery", "problem", f"{message}; fix: name the base in [delivery] base, then wfe-mcp trust"
         )
