@@ -266,6 +266,10 @@ def commands() -> Lines:
     yield "descriptor N instead (on Windows 0 alone; PowerShell, which has no `<`, pipes `Get-Content FILE` into it). RUN is a run's id"
     yield "or its first characters."
     yield ""
+    yield "`--yes` answers a question, `--pin-fd` gives the PIN, and neither stands for the other: without a terminal, a command that asks"
+    yield "for both needs both, such as `trust` and `project move`. A command without `--yes`, such as `approve`, shows what it is about and"
+    yield "asks for nothing but the PIN."
+    yield ""
     yield "Some commands have a second name, by which other systems know them:"
     yield ""
     yield from md.table(
