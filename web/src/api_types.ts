@@ -1823,6 +1823,7 @@ export interface RunRow {
   imported?: boolean;
   stale?: boolean;
   stuck?: boolean;
+  missing?: boolean;
   waiting_on?: string;
   waits_for?: string;
   reached?: string;
@@ -1851,6 +1852,7 @@ export interface RunSide {
   imported?: boolean;
   stale?: boolean;
   stuck?: boolean;
+  missing?: boolean;
   waiting_on?: string;
   waits_for?: string;
   reached?: string;

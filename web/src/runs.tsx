@@ -62,7 +62,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
                   {each.title}
                 </a>{" "}
                 <span className="muted code">{each.run}</span> <Integrity run={each} /> {each.stuck && <Flag kind="warning">stuck</Flag>}{" "}
-                {each.stale && <span className="tag">stale</span>} {each.imported && <span className="tag">imported</span>}
+                {each.missing && <Flag kind="warning">folder missing</Flag>} {each.stale && <span className="tag">stale</span>} {each.imported && <span className="tag">imported</span>}
               </td>
               {shown.many && <td data-label="Project">{shown.names.get(each.project ?? "")}</td>}
               <td data-label="State">

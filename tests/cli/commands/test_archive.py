@@ -64,3 +64,19 @@ def test_one_stale_run_that_cannot_be_changed_keeps_no_other_from_being_archived
     assert (document.code, document.data["runs"]) == (1, [])
     assert [detail["path"] for detail in document.document["error"]["details"]] == [damaged]
     assert [cli.state(run) for run in (old, new)] == ["cancelled"] * 2
+
+
+def test_an_open_run_whose_work_tree_is_gone_is_marked(cli: Terminal) -> None:
+    cli.git("init", "-q")
+    beside, here = cli.root.parent / "beside", cli.start("note")
+    cli.git("add", "-A")
+    cli.git("-c", "user.name=a", "-c", "user.email=a@b.example", "commit", "-qm", "all")
+    cli.git("worktree", "add", "-q", "--detach", str(beside))
+    there, over = (cli.start("note", "--project", str(beside)) for _ in range(2))
+    assert cli("cancel", over, "--yes").code == 0
+    assert "folder missing" not in cli("list").out
+    cli.git("worktree", "remove", "--force", str(beside))
+
+    assert f"{there}  running (folder missing)" in cli("list").out
+    rows = cli.json("list", "--all").data["runs"]
+    assert {row["run"]: row.get("missing", False) for row in rows} == {here: False, there: True, over: False}

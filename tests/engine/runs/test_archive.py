@@ -9,6 +9,7 @@ from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase, re
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.runs import control, control as stale
 from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.reports.run_rows import run_rows
 from wfe_mcp.views.runs.run import run_row
 
 
@@ -127,3 +128,11 @@ def test_what_waits_for_a_person_is_never_stuck_and_what_is_stale_may_be(scene: 
     assert [scene.status(waiting).data.get(flag) for flag in ("stale", "stuck")] == [True, None]
     rows = answers.status(scene.engine, AGENT).data["runs"]
     assert {row["run"]: row.get("stuck", False) for row in rows} == {waiting: False, working: True}
+
+
+def test_only_a_database_that_no_other_machine_uses_says_that_a_folder_is_missing(scene: Scene) -> None:
+    scene.start(phase("plan"))
+    scene.root.rename(scene.root.parent / "moved")
+    with scene.store.read() as tx:
+        runs = tx.runs.page(scene.engine.project_id).runs
+    assert [row.missing for row in run_rows(scene.engine, runs)] == [scene.store.has_file]

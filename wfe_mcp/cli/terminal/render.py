@@ -348,6 +348,7 @@ def _marks(run: models.RunRow) -> str:
         f" ({plural(run.weakened_gates, 'weakened gate')})": run.weakened_gates,
         " (stale)": run.stale,
         " (stuck)": run.stuck,
+        " (folder missing)": run.missing,
         " (archived)": run.archived,
         " (imported)": run.imported,
     }

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import ENDED, RunStatus
@@ -57,6 +58,9 @@ def run_rows(
     for of_project, records in by_engine((engines.get(run.project_id, engine), run) for run in runs):
         stale |= stale_of(of_project, records)
         stuck |= stuck_of(of_project, records)
+    open_here = [run for run in runs if run.status not in ENDED and run.origin_sha256 is None and engine.store.has_file]
+    missing = {folder for folder in {run.worktree for run in open_here} if not Path(folder).is_dir()}
+    gone = {run.id for run in open_here if run.worktree in missing}
     unreadable: dict[str, Refused] = {}
     known = {str(overview.loaded.record.id): overview for _, overview in overviews_of(looked_at, unreadable)}
     with engine.store.read() as tx:
@@ -69,6 +73,7 @@ def run_rows(
             places.get(run.id),
             stale=run.id in stale,
             stuck=run.id in stuck,
+            missing=run.id in gone,
             weakened_gates=weaker.get(run.id, 0),
         )
         for run in runs

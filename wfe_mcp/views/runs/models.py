@@ -240,7 +240,8 @@ class RunRow:
     """One line of a list of runs. ``project``: an id; ``folder``: where its work is; empty where the list is of one project and the caller is there too.
 
     ``phase``: the one that an open run is at. ``phases_skipped``: of those that are done. ``waits_for``: ``waiting_on`` in words, with the other run or the missing worker.
-    ``weakened_gates``: how many ask for less than the template; the run names them.
+    ``weakened_gates``: how many ask for less than the template; the run names them. ``missing``: the folder of an open run is gone; not
+    known where other machines use the database, too.
     """
 
     run: str
@@ -264,6 +265,7 @@ class RunRow:
     imported: bool = False
     stale: bool = False
     stuck: bool = False
+    missing: bool = False
     waiting_on: str = ""
     waits_for: str = ""
     reached: str = ""

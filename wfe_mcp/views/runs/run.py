@@ -218,6 +218,7 @@ def run_row(
     *,
     stale: bool = False,
     stuck: bool = False,
+    missing: bool = False,
     weakened_gates: int = 0,
     folder: str | None = None,
 ) -> models.RunRow:
@@ -244,6 +245,7 @@ def run_row(
         imported=run.origin_sha256 is not None,
         stale=stale,
         stuck=stuck and (run.status is RunStatus.RUNNING if overview is None else overview.waiting_on != "human"),
+        missing=missing,
         waiting_on=overview.waiting_on if overview is not None else "none" if run.status in ENDED else "",
         waits_for="" if overview is None else waits_for(overview),
         weakened_gates=weakened_gates,
