@@ -317,6 +317,17 @@ def test_a_task_and_a_held_phase_call_their_person_once_each(scene: Scene) -> No
     assert [(one["event"], one["reference"]) for one in heard(scene)] == [("stopped", f"{run} look")] * 2
 
 
+def test_who_reopened_a_phase_before_the_call_is_not_called(scene: Scene) -> None:
+    configure(scene, command())
+    run = scene.start(phase("plan", timeout="10m", on_fail=[{"do": "wait_human"}]))
+    scene.begin(run)
+    scene.clock.advance(minutes=11)
+    assert scene.status(run).waiting_on == "human"
+    control.retry(scene.engine, HUMAN, run, "plan")
+    scene.work()
+    assert heard(scene) == []
+
+
 def test_what_a_person_did_before_the_call_is_not_shown(scene: Scene) -> None:
     configure(scene, command())
     run = scene.start(phase("look", kind="human"))

@@ -161,7 +161,7 @@ def _notices(change: RunChange) -> Iterator[_Notice]:
         match event:
             case e.ApprovalAwaited(phase=phase) | e.ApprovalAsked(phase=phase):
                 attempt = change.attempt(phase)
-                if asks(change.state, attempt) and change.plan.assurance(attempt) != "agent":
+                if current_gate(change.state, attempt) == "approval" and change.plan.assurance(attempt) != "agent":
                     yield _Notice(
                         "approval",
                         f"{run}:{phase}:{asks(change.state, attempt)}",
@@ -171,7 +171,8 @@ def _notices(change: RunChange) -> Iterator[_Notice]:
                 if isinstance(event, e.ApprovalAsked) and (ends_at := _end_of(change, event.request)) is not None:
                     yield _Notice("approval", f"{event.request}:again", phase, ends_at, event.request)
             case e.HumanAwaited(phase=phase, attempt=number):
-                yield _Notice("stopped", f"{run}:{phase}:{number}", phase)
+                asked_for = asks(change.state, change.attempt(phase))
+                yield _Notice("stopped", f"{run}:{phase}:{number}", phase, asks=asked_for)
             case e.GateJudged(phase=phase, attempt=number, verdict=verdict) if verdict.kind is VerdictKind.AWAITING:
                 # Until its configuration is trusted, or a credential stored.
                 yield _Notice("stopped", f"{run}:{phase}:{number}:{verdict.stage}:{verdict.gate}", phase)
@@ -197,11 +198,13 @@ def _tasks(change: RunChange) -> Iterator[_Notice]:
 
 
 def asks(state: RunState, attempt: Attempt) -> str:
-    """What an attempt asks of a person: to approve, to work or to let it continue. Another text once that has changed; empty: nothing."""
+    """What an attempt asks of a person: to approve, to work, to let it continue or to reopen it. Another text once that has changed; empty: nothing."""
     if current_gate(state, attempt) == "approval":
         return f"{attempt.number}:{attempt.stage}:{attempt.gate}:{attempt.sha256}:{attempt.tree}"
     is_task = attempt.status in _WORKED and state.phase(attempt.phase).kind == "human"
-    return f"{attempt.number}:{'task' if is_task else 'held'}" if is_task or attempt.held else ""
+    is_left = attempt.status is AttemptStatus.FAILED and attempt.human_only
+    what = "task" if is_task else "held" if attempt.held else "failed" if is_left else ""
+    return what and f"{attempt.number}:{what}"
 
 
 def _end_of(change: RunChange, request: str) -> datetime | None:
