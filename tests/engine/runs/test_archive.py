@@ -85,6 +85,15 @@ def test_the_time_is_that_of_configuration(scene: Scene) -> None:
     assert scene.status(run).data["stale"]
 
 
+def test_the_time_is_a_minute_at_least_for_lists_and_for_archiving_too(scene: Scene) -> None:
+    scene.write(".wfe/config.toml", '[runs]\nstale_after = "1s"\n')
+    scene.trust_config()
+    run = scene.start(phase("plan"))
+    scene.clock.advance(seconds=30)
+    assert stale.archive_stale(scene.engine, HUMAN) == ([], {})
+    assert "stale" not in scene.status(run).data
+
+
 @pytest.mark.requirement("S2-23")
 def test_a_run_knows_what_triggered_it_and_what_it_is_called_there(scene: Scene) -> None:
     scene.define(phase("plan"))

@@ -229,7 +229,8 @@ def run_ages(engine: Engine) -> RunAges:
     if is_set:
         settings = engine.settings().settings.runs
         stale, stuck = settings.stale_after, settings.stuck_after
-    return RunAges(seconds(stale), max(_SURELY_FRESH.total_seconds(), seconds(stuck)))
+    least = _SURELY_FRESH.total_seconds()
+    return RunAges(max(least, seconds(stale)), max(least, seconds(stuck)))
 
 
 def stale_before(engine: Engine) -> datetime:

@@ -94,6 +94,10 @@ EXPECTED = {
     "bool_type": "true or false",
     "int_type": "a whole number",
     "float_type": "a number",
-    "greater_than_equal": "a number that is not negative",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
     "too_short": "at least one entry",
+    "string_too_short": "a text that is not empty",
+    "string_too_long": "at most {max_length} characters",
+    "string_pattern_mismatch": "a text of the form {pattern}",
 }

@@ -370,7 +370,8 @@ def _problem(where: str, error: ErrorDetails, values: Document) -> Detail:
         hint = f" Did you mean '{near[0]}'?{there}" if near else ""
         return Detail(pointer(*path), f"{where}unknown key '{shown}'.{hint}", expected=valid)
     constraint = context.get("error") or context.get("expected") or error["msg"]
-    expected = EXPECTED.get(error["type"], str(constraint))
+    words = EXPECTED.get(error["type"])
+    expected = str(constraint) if words is None else words.format_map(context)
     # A wrong value for a provider's key or address may itself be a key.
     got = None if path[0] == "providers" else _short(error["input"])
     return Detail(pointer(*path), f"{where}'{shown}' does not count: {expected}", expected, got)
