@@ -120,5 +120,7 @@ def test_an_agent_starts_only_what_the_policy_names(scene: Scene, trusted: bool)
     for template in ("drill", "drill@1.0.0"):
         no = refused(answers.start_run, scene.engine, AGENT, template)
         assert (no.code, f"wfe-mcp start {template}" in no.hint) == ("needs_human", True)
+    no = refused(answers.start_run, scene.engine, AGENT, "dril")
+    assert (no.code, "drill" in f"{no.message} {no.hint}") == ("unknown_template", True)
     assert answers.start_run(scene.engine, AGENT, "other").ok
     assert runs.start_run(scene.engine, HUMAN, "drill", {}).record.template == "drill"

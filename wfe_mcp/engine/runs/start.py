@@ -179,6 +179,7 @@ def _checked_start(
     item: str,
 ) -> _CheckedStart:
     """The template with all that it needs here, outside of any transaction that writes. Refuses what ``start_run`` refuses."""
+    chosen = find_template(engine, template)
     with engine.store.read() as tx:
         settings = engine.settings(tx)
         if not by.is_human and is_for_people(engine, settings, template, tx):
@@ -187,7 +188,6 @@ def _checked_start(
                 f"policy.templates of this project does not let an agent start {template!r}.",
                 f"Choose a template that it names, or ask the user to run in a terminal of their own: wfe-mcp start {template}",
             )
-    chosen = find_template(engine, template)
     _refuse_roles(chosen, role_fillers)
     plan, made_roles = configure_plan(engine, chosen, settings, role_fillers, inputs)
     gates = gate_differences(chosen, plan, settings)
