@@ -107,6 +107,7 @@ def test_what_is_no_credential_is_refused_without_its_value(
 ) -> None:
     no = refused(add_credential, scene.engine, HUMAN, "npm", kind, values, kept_in="stored")
     assert (no.code, message in no.message) == ("bad_argument", True)
+    assert ("give another" in no.hint) == message.startswith("has "), "the same one is refused again"
     assert not any(value in f"{no.message}{no.hint}" for value in values.values())
 
 

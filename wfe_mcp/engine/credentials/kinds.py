@@ -88,7 +88,7 @@ def checked_parts(kind: Kind, given: Mapping[str, str], kept: Mapping[str, str] 
                 raise Refused("bad_argument", f"The {part.name} is missing.", _GIVE.format(part.name))
             continue
         if fault := _fault(part, value):
-            raise Refused("bad_argument", f"The {part.name} {fault}.", _GIVE.format(part.name))
+            raise Refused("bad_argument", f"The {part.name} {fault}.", f"Nothing was stored: give another {part.name}.")
         parts[part.name] = value
     return parts
 
