@@ -8,6 +8,7 @@ from wfe_mcp.cli.commands.start import begin
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.text import exact
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
@@ -60,7 +61,7 @@ def deployments(invocation: Invocation, environment: OfEnvironment = "") -> None
                     row.commit[:SHA_CHARS] or "-",
                     row.version or "-",
                     row.health or "-",
-                    row.health_at,
+                    row.health_at and exact(row.health_at),
                 )
                 for row in view.environments
             ],
@@ -71,9 +72,9 @@ def deployments(invocation: Invocation, environment: OfEnvironment = "") -> None
                 ("at", "environment", "state", "commit", "before", "approved by", "run"),
                 [
                     (
-                        deployment.at,
+                        exact(deployment.at),
                         deployment.environment,
-                        ", ".join(filter(None, (deployment.state, deployment.rolled_back_at))),
+                        deployment.state + (deployment.rolled_back_at and f", {exact(deployment.rolled_back_at)}"),
                         deployment.commit[:SHA_CHARS],
                         deployment.before[:SHA_CHARS] or "-",
                         deployment.approved_by,
