@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.cli.scene import Terminal, phase, template
 from wfe_mcp.cli.terminal.text import below_margin, laid_out, width_of
 
 HEADER = ("RUN", "STATE", "TITLE")
@@ -88,3 +89,24 @@ def test_wide_characters_and_colours_do_not_shift_columns() -> None:
 def test_a_line_of_wide_characters_has_an_end_on_the_narrowest_terminal(columns: int) -> None:
     lines = below_margin("a 漢字 b", columns)
     assert "".join("".join(lines).split()) == "a漢字b"
+
+
+def test_a_name_that_is_also_a_word_for_a_state_is_not_marked_as_one(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    cli.save(template("notes", phase("note"), phase("error")))
+    started = cli("start", "notes", "--title", "problem").out
+    run = cli.json("list").data["runs"][0]["run"]
+    for out in (started, cli("status", run).out, cli("list").out, cli("list", "--by-phase", "--template", "notes").out):
+        assert not {word for word in ("! note", "✗ error", "✗ problem") if word in out}, out
+    assert "· pending" in started
+
+
+def test_a_word_that_has_no_room_in_its_column_stays_whole_below_it() -> None:
+    address = "/api/v1/incoming/tracker?project=p-b88cdf3e3196ed9b"
+    lines = laid_out(("INCOMING", "TEMPLATE", "INPUTS", "PATH"), [("tracker", "quick_fix", "problem", address)], 70)
+    assert lines[1:] == ["tracker   quick_fix  problem", f"  PATH {address}"]

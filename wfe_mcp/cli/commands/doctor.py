@@ -72,7 +72,8 @@ def doctor(
             screen.line(summary, "red")
             screen.table((), [(finding.topic, screen.complete(finding.message)) for finding in bad], "  ")
         rest = [finding for finding in findings if finding.level != "problem"]
-        screen.table((), [(finding.level, finding.topic, screen.complete(finding.message)) for finding in rest])
+        lines = [(finding.level, finding.topic, screen.complete(finding.message)) for finding in rest]
+        screen.table((), lines, state_at=0)
         if not bad:
             screen.line(summary, "bold")
 

@@ -253,7 +253,7 @@ def _render(
         screen.line(f"  context {bundle.bundle}{scope}, sha256 {bundle.sha256[:12]}: {files}")
     for line in usage_lines(details.usage):
         screen.line(f"  {line}")
-    screen.table((), [row for attempt in details.attempts for row in _attempt_rows(attempt)])
+    screen.table((), [row for attempt in details.attempts for row in _attempt_rows(attempt)], state_at=1)
     drafts_table(screen, report.drafts, now)
     operations = (f"  {operation_line(operation)}" for operation in report.run.operations)
     for line in (*_attachment_rows(report), *_blocker_rows(report), *operations):

@@ -123,7 +123,7 @@ def _render(invocation: Invocation, screen: Screen, answer: "Envelope") -> None:
         (path, overview.loaded.state.current(path).status, _gates(phases.get(path, {})))
         for path in overview.loaded.state.attempts
     ]
-    screen.table((), rows, "  ")
+    screen.table((), rows, "  ", state_at=1)
     unusual(screen, answer)
     screen.next(*([AGENT_GOES_ON] if answer.waiting_on == "agent" else next_lines(answer)))
 

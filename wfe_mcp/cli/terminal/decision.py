@@ -317,7 +317,7 @@ class _Lines:
         if not shown:
             return
         self._title("evidence", f", {words.evidence_about(self._view)}")
-        self._screen.table((), [(gate.gate, gate.state, gate.level, gate.text) for gate in shown], "  ")
+        self._screen.table((), [(gate.gate, gate.state, gate.level, gate.text) for gate in shown], "  ", state_at=1)
         if whose := words.whose(self._view):
             self._text(f"  {whose}", "  ")
         for gate in shown if self._detail.full else ():
@@ -331,7 +331,7 @@ class _Lines:
         if opinions:
             self._title("opinions")
         for opinion in opinions:
-            self._screen.table((), [(words.reviewer(opinion), opinion.state, opinion.summary)], "  ")
+            self._screen.table((), [(words.reviewer(opinion), opinion.state, opinion.summary)], "  ", state_at=1)
             if opinion.source:
                 self._text(f"    from {opinion.source}", "      ")
             for finding in opinion.findings:
@@ -347,7 +347,7 @@ class _Lines:
             widest = max(len(attempt.state) for attempt in self._view.attempts)
             for attempt in self._view.attempts:
                 state = attempt.state.replace("_", " ").ljust(widest)
-                self._screen.table((), [(str(attempt.number), state, words.attempt_reason(attempt))], "  ")
+                self._screen.table((), [(str(attempt.number), state, words.attempt_reason(attempt))], "  ", state_at=1)
                 if attempt.whole:
                     self._print_cut([f"      {line}".rstrip() for line in _lines(attempt.whole)], _MOST_OF_SUGGESTION)
 

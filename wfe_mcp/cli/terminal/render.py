@@ -53,7 +53,9 @@ def render(screen: Screen, answer: Envelope, record: RunRecord | None, now: date
     screen.line(answer.summary if record is None or submitted is None else _render_submitted(answer, submitted), "bold")
     if isinstance(answer.view, models.RunList):
         runs_table(screen, answer.view.runs, now)
-    screen.table((), [verdict_row(verdict) for verdict in (() if submitted is None else submitted.verdicts)], "  ")
+    screen.table(
+        (), [verdict_row(verdict) for verdict in (() if submitted is None else submitted.verdicts)], "  ", state_at=1
+    )
     if record is None:
         screen.next(*next_lines(answer))
         return
@@ -72,7 +74,7 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
     view = answer.view_as(models.RunView)
     for text in view.unproved:
         screen.line(f"  ! {text}", "yellow")
-    screen.table((), [_phase_row(phase) for phase in view.phases], "  ")
+    screen.table((), [_phase_row(phase) for phase in view.phases], "  ", state_at=1)
     if view.spent:
         screen.line(f"  models: {view.spent}")
     if view.reached:

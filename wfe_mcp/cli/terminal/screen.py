@@ -46,6 +46,9 @@ _MARKS = {
 }
 """Word → symbol and colour on a terminal. The word is always there, and only what passed is green."""
 
+_OF_STATES = {"state", "status", "health", "kind"}
+"""The columns whose words are marked: a name of the user's may be one of these words, too."""
+
 _WIDEST = 100
 _BUSY_AFTER_S, _BUSY_EVERY_S = 0.5, 1.0
 
@@ -100,12 +103,16 @@ class Screen:
         *,
         optional: Sequence[str] = (),
         empty: str = "",
+        state_at: int = -1,
     ) -> None:
         """Rows under a header, if there is one; without rows the line ``empty``, with what its commands need.
 
-        ``optional``: columns that are left out where no row has more than ``-`` in them.
+        ``optional``: columns that are left out where no row has more than ``-`` in them. ``state_at``: the column of
+        states where no header names it.
         """
-        cells = [[self.mark(one_line(str(cell))) for cell in row] for row in rows]
+        states = {at for at, name in enumerate(header) if name in _OF_STATES} if header else {state_at}
+        texts = [[one_line(str(cell)) for cell in row] for row in rows]
+        cells = [[self.mark(text) if at in states else text for at, text in enumerate(row)] for row in texts]
         if not cells:
             if empty:
                 self.line(self.complete(empty))

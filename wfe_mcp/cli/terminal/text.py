@@ -65,7 +65,8 @@ def laid_out(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | 
     if width is None:
         return [_pad_cells(line, widths) for line in lines]
     room = width - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
-    if len(widths) > 1 and (width < NARROW or room < min(widths[-1], _LEAST)):
+    longest = max(width_of(word) for line in lines for word in line[-1].split(" ")) if header else 0
+    if len(widths) > 1 and (width < NARROW or room < min(widths[-1], _LEAST) or room < longest <= width - _LEAST):
         fits = [sum(widths[:count]) + len(_GAP) * (count - 1) <= width for count in range(1, len(widths))].count(True)
         if width < NARROW or fits < 2:
             return [text for row in rows for text in _fields(header, row)]

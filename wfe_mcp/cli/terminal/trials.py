@@ -62,7 +62,7 @@ def _show_trials(screen: Screen, trials: list[Trial], environ: Mapping[str, str]
         return trials
     was_tried = any(trial.outcome != "not_tried" for trial in trials)
     screen.line("Tried the checks found here:" if was_tried else "Checks found here, not tried, so they may not work:")
-    screen.table((), [_row(trial) for trial in trials], "  ")
+    screen.table((), [_row(trial) for trial in trials], "  ", state_at=2)
     for trial in trials:
         if trial.changed:
             listed = ", ".join(trial.changed[:5]) + (" …" if len(trial.changed) > 5 else "")
