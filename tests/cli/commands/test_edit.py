@@ -87,6 +87,17 @@ def test_what_was_written_in_the_editor_survives_its_refusal_and_the_hint_submit
     assert cli.json("artifact", "show", run, "two").data["content"] == {"text": "long work"}
 
 
+def test_no_editor_opens_where_no_edit_is_possible(cli: Terminal, monkeypatch: pytest.MonkeyPatch):
+    cli.save(template("asked", phase("send", HUMAN)))
+    run = cli.start("asked")
+    cli.submit_work(run, "send")
+    assert cli("approve", run, "send", pin=PIN).code == 0
+    monkeypatch.setenv("VISUAL", shlex.join([sys.executable, "-c", "open('opened', 'w')"]))
+    refused = cli.json("edit", run, "send", pin=PIN)
+    assert (refused.refusal, (cli.root / "opened").exists()) == ("illegal_transition", False)
+    assert f"wfe-mcp retry {run} send" in refused.document["error"]["hint"]
+
+
 def test_an_artifact_that_awaits_approval_is_edited(cli: Terminal):
     cli.save(template("asked", phase("send", HUMAN)))
     run = cli.start("asked")

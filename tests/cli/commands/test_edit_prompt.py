@@ -118,7 +118,7 @@ def test_only_a_person_edits_it(cli: Terminal):
 def test_once_work_has_begun_there_is_no_prompt_to_edit(cli: Terminal):
     run = asked(cli)
     cli("approve", run, "draft", pin=PIN)
-    assert edited(cli, run, "Mine").refusal in {"unknown_artifact", "bad_argument"}
+    assert edited(cli, run, "Mine").refusal == "illegal_transition"
     assert cli.json("edit", run, "nothing", pin=PIN).refusal == "unknown_phase"
 
 

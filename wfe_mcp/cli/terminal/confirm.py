@@ -95,7 +95,8 @@ def open_in_editor(text: str, name: str, instead: str, again: Sequence[str]) -> 
         except Refused as refused:
             is_kept = True
             kept = f"What you wrote is kept: {shell_line([*again, str(file)])}"
-            raise replace(refused, hint=f"{refused.hint} {kept}".lstrip()) from None
+            before = f"{refused.hint.rstrip('.')}. " if refused.hint else ""  # a hint may end with a command
+            raise replace(refused, hint=f"{before}{kept}") from None
     finally:
         if not is_kept:
             shutil.rmtree(folder, ignore_errors=True)
