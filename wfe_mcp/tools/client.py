@@ -195,9 +195,11 @@ class _Talk:
             return await stack.enter_async_context(Client(streamable_http_client(self.server.url, http_client=http)))
         name = self.server.command or ""
         # By its path: on Windows the SDK would look into the current folder first.
-        path = program(name, self.cwd, self.env.get("PATH", "")) if name else None
+        path = program(name, self.cwd, self.env.get("PATH", ""))
+        if path is None:
+            raise ToolFault(f"MCP server {self.server.name!r} could not be reached: {name!r} is not installed")
         command = StdioServerParameters(
-            command=str(path or name), args=list(self.server.args), env=dict(self.env), cwd=self.cwd
+            command=str(path), args=list(self.server.args), env=dict(self.env), cwd=self.cwd
         )
         return await stack.enter_async_context(Client(stdio_client(command, errlog=stderr)))  # pyright: ignore[reportArgumentType] - any open text file
 

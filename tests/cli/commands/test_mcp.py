@@ -57,6 +57,17 @@ def test_servers_are_listed_with_what_they_lack(cli: Terminal, stub: Stub) -> No
     assert looked["MCP server stub"]["level"] == "ok"
 
 
+def test_a_server_whose_program_is_not_installed_is_a_problem_for_doctor(cli: Terminal) -> None:
+    configure(cli, '[mcp_servers.github]\ncommand = "no-such-program-of-ours"\n')
+    looked = {each["topic"]: each for each in cli.json("doctor").data["findings"]}["MCP server github"]
+    assert (looked["level"], "'no-such-program-of-ours' is not installed; fix: " in looked["message"]) == (
+        "problem",
+        True,
+    )
+    asked = cli("mcp", "test", "github")
+    assert "could not be reached: 'no-such-program-of-ours' is not installed\n" in asked.out
+
+
 def test_a_server_no_one_trusts_is_never_started(cli: Terminal) -> None:
     configure(cli, BROKEN, trusted=False)
     assert cli.json("mcp", "test", "broken").refusal == "needs_trust"

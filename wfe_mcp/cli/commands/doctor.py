@@ -284,6 +284,9 @@ def _mcp_servers(invocation: Invocation) -> Iterator[HealthFinding]:
     for server in servers(invocation.engine):
         if not server.trusted:
             yield HealthFinding(f"MCP server {server.name}", "note", "needs trust; fix: wfe-mcp trust")
+        elif server.fault:
+            fix = f"fix: install it, or change [mcp_servers.{server.name}] in the configuration"
+            yield HealthFinding(f"MCP server {server.name}", "problem", f"{server.fault}; {fix}")
         elif server.missing:
             names = ", ".join(server.missing)
             message = f"not set: {names}; fix: set it where you start wfe-mcp and your client, then restart them"

@@ -28,6 +28,7 @@ from wfe_mcp.tools.fault import ToolFault
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS, STEP_KINDS
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.files.mirror import evidence_folder
+from wfe_mcp.workspace.files.programs import program
 from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.system.redaction import without_hidden
 
@@ -235,13 +236,17 @@ ASK_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class ServerLine:
-    """A configured server. ``missing``: variables it is to see that are not set; ``trusted`` False: it needs trust."""
+    """A configured server. ``missing``: variables it is to see that are not set; ``trusted`` False: it needs trust.
+
+    ``fault``: why it cannot start.
+    """
 
     name: str
     where: str
     env: tuple[str, ...]
     missing: tuple[str, ...]
     trusted: bool
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +272,9 @@ def servers(engine: Engine) -> list[ServerLine]:
             tuple(server.env),
             tuple(variable for variable in server.env if variable not in engine.environment),
             name in known,
+            ""
+            if server.url or program(server.command or "", engine.root, engine.environment.get("PATH", ""))
+            else f"{server.command!r} is not installed",
         )
         for name, server in sorted((known | waiting).items())
     ]
