@@ -110,3 +110,8 @@ def test_a_word_that_has_no_room_in_its_column_stays_whole_below_it() -> None:
     address = "/api/v1/incoming/tracker?project=p-b88cdf3e3196ed9b"
     lines = laid_out(("INCOMING", "TEMPLATE", "INPUTS", "PATH"), [("tracker", "quick_fix", "problem", address)], 70)
     assert lines[1:] == ["tracker   quick_fix  problem", f"  PATH {address}"]
+
+
+def test_a_path_that_fits_below_is_not_broken() -> None:
+    line = "  ! note is manual: its prompt is in .wfe/runs/cc98rd9hes/note/1/manual/prompt.md ; save it"
+    assert ".wfe/runs/cc98rd9hes/note/1/manual/prompt.md" in below_margin(line, 80)[1]

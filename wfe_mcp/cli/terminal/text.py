@@ -141,7 +141,7 @@ def below_margin(text: str, columns: int | None) -> list[str]:
     lines, indent = list[str](), ""
     while len(pieces := fold_text(text[: 8 * columns], columns - len(indent))) > 1:
         room = len(pieces[0])
-        at = pieces[0].rfind(" ", room // 2) + 1 or room
+        at = pieces[0].rfind(" ", room // 4) + 1 or room
         lines.append(f"{indent}{text[:at]}".rstrip(" "))
         text, indent = text[at:], below
     return [*lines, f"{indent}{text}"]
