@@ -170,3 +170,14 @@ def test_a_question_about_a_run_shows_its_inputs_and_opinions_of_gates_are_liste
     assert "ship it" in str(models.asked[1].body)
     listed = second_opinion.known_opinions(scene.engine, RunId(run))
     assert [(each["asked_by"], each["phase"]) for each in listed] == [("gate", "plan"), ("call", None)]
+
+
+def test_a_person_is_no_reviewer_to_ask_and_the_roles_that_models_fill_are_named(scene: Scene) -> None:
+    with server() as models:
+        configure(scene, models, extra='[roles.lead]\nprovider = "manual"\n')
+        no = refused(second_opinion.ask, scene.engine, AGENT, question="Why?", reviewers=["lead"])
+    assert (no.code, no.message) == (
+        "bad_argument",
+        "'lead' is a person, who gives an opinion where a gate asks for it.",
+    )
+    assert no.hint == "Name one that a model fills: first, second, third."

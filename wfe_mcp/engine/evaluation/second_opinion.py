@@ -169,7 +169,16 @@ def _named_reviewers(engine: Engine, by: By, reviewers: Sequence[str]) -> tuple[
             hint = nearest_hint(name, names, "A person configures one: wfe-mcp providers role NAME PROVIDER MODEL")
             known = f"Known: {', '.join(names)}. " if names else ""
             raise Refused("bad_argument", f"There is no {what} {name!r}.", f"{known}{hint}")
+        if _is_person(settings, name):
+            models = ", ".join(role for role in settings.roles if not _is_person(settings, role)) or "none yet"
+            message = f"{name!r} is a person, who gives an opinion where a gate asks for it."
+            raise Refused("bad_argument", message, f"Name one that a model fills: {models}.")
     return tuple(dict.fromkeys(reviewers))
+
+
+def _is_person(settings: Settings, name: str) -> bool:
+    role = settings.roles.get(name)
+    return (role.provider if role else name.partition("/")[0]) == "manual"
 
 
 def _chosen(settings: Settings, by: By) -> tuple[str, ...]:
@@ -179,7 +188,7 @@ def _chosen(settings: Settings, by: By) -> tuple[str, ...]:
         kind = "" if table is None else str(table.kind)
         return next((name for name, kinds, _ in _VENDORS if kind in kinds), provider)
 
-    usable = [role for role in settings.roles if settings.roles[role].provider != "manual"]
+    usable = [role for role in settings.roles if not _is_person(settings, role)]
     if not usable:
         raise Refused(
             "unavailable",
