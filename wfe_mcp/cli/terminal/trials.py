@@ -105,7 +105,7 @@ def show_left_out(screen: Screen, trials: Sequence[Trial]) -> None:
         for line in trial.tail.splitlines():
             screen.line(f"    {line}", "dim")
     screen.line("To correct a command: wfe-mcp config check NAME COMMAND")
-    screen.line("To add what was left out as it is, write into .wfe/config.toml, then run wfe-mcp trust:")
+    screen.line("To add what was left out as it is, write these lines into .wfe/config.toml, then: wfe-mcp trust")
     for trial in left_out:
         for line in table_lines(trial.check.name, trial.check.settings):
             screen.line(f"  {line}")
