@@ -195,6 +195,11 @@ def test_another_key_decides_nothing(scene: Scene, person: Signer, key: SoftKey)
     assert no(person.decide(SoftKey("robot"), request), 403, "not pinned")
     pretender = SoftKey("robot", id=key.id)
     assert no(person.decide(pretender, request), 403, "does not hold")
+    page, question = person.asked(request)
+    assert person.pin(SoftKey("phone"), by=key).status == 200
+    signature = key.get(question["options"], person.origin)
+    changed = person.send(page, request, question["ceremony"], signature)
+    assert no(changed, 403, "the pinned keys have changed meanwhile")
     assert undecided(scene, run, request)
 
 
