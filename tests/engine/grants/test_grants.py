@@ -315,13 +315,15 @@ def test_where_lines_cannot_be_counted_no_condition_holds(
 @pytest.mark.attack("an agent cancels its run and tries again in a new one until a grant fits", "held", "T1")
 def test_who_tries_again_until_it_fits_asks_the_person(scene: Scene, person: Person) -> None:
     scene.define(phase("plan", approval()))
-    first = begin(scene)
-    answers.control_run(scene.engine, AGENT, first, "cancel")
+    third = begin(scene)
+    scene.clock.advance(seconds=5)
+    for _ in range(100):
+        first = answers.start_run(scene.engine, AGENT, "drill", {}).run
+        answers.control_run(scene.engine, AGENT, str(first), "cancel")
     scene.clock.advance(seconds=5)
     give(scene, person)  # the person knows of what was cancelled before
     scene.clock.advance(seconds=5)
     assert ask(scene, begin(scene)).ok
-    third = begin(scene)
     answers.control_run(scene.engine, AGENT, third, "cancel")
     scene.clock.advance(seconds=5)
     assert why(ask(scene, begin(scene))) == f"run {third} of the template was cancelled since it was given"

@@ -33,8 +33,6 @@ from wfe_mcp.workspace.git.watched import defines_checks, is_draft
 
 ASKED_WITHIN_S = 60.0
 """So long a person is not called to a decision that a standing grant may take."""
-_LOOKED_AT = 100
-"""So many cancelled runs of the template, the newest, are looked at."""
 
 
 class NotGranted(Exception):
@@ -186,13 +184,10 @@ def _taken_back(state: RunState, phase: str, attempt: int) -> str:
 
 
 def _cancelled_since(tx: Tx, project: str, grant: grants.Grant, at: datetime) -> str:
-    """Which run of the template was cancelled since ``grant`` was given, up to ``at``."""
-    page = tx.runs.page(project, grant.template, [RunStatus.CANCELLED], limit=_LOOKED_AT)
-    begin = datetime.fromisoformat(grant.given_at)
-    own = (run for run in page.runs if run.origin_sha256 is None)  # what was imported, no agent tried here
-    since = (run.id for run in own if run.ended_at is not None and begin <= run.ended_at < at)
-    run = next(since, "")
-    return f"run {run} of the template was cancelled since it was given" if run else ""
+    """Which run of the template was cancelled since ``grant`` was given, up to ``at``; of what was imported, no agent tried it here."""
+    between = datetime.fromisoformat(grant.given_at), at
+    runs = tx.runs.page(project, grant.template, [RunStatus.CANCELLED], limit=1, ended=between).runs
+    return f"run {runs[0].id} of the template was cancelled since it was given" if runs else ""
 
 
 def use_of(tx: Tx, loaded: LoadedRun, event: EventRecord) -> grants.GrantUse | None:

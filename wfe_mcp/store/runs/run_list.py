@@ -148,6 +148,7 @@ class RunListRepository(Repository):
         cursor: str | None = None,
         *,
         untouched_since: datetime | None = None,
+        ended: tuple[datetime | None, datetime | None] = (None, None),
         triggered_by: str | None = None,
         external_id: str | None = None,
         reached: Sequence[str] = (),
@@ -161,8 +162,9 @@ class RunListRepository(Repository):
         ``among``: only runs of these projects; ``but``: of none of these. With ``status``, those are among them whose status is none
         that is known.
 
-        ``untouched_since``: only runs without an event since then; imported ones are left out. ``reached``: only runs in
-        one of these states of their template. ``archived``: whether archived runs are listed too. ``ids``: only these.
+        ``untouched_since``: only runs without an event since then; ``ended``: only those that ended at the first time or later,
+        and before the second. Both leave out imported ones. ``reached``: only runs in one of these states of their template.
+        ``archived``: whether archived runs are listed too. ``ids``: only these.
         """
         of_project, of_template = (RUN.c.project_id, project_id), (RUN.c.template, template)
         started = (RUN.c.triggered_by, triggered_by), (RUN.c.external_id, external_id)
@@ -171,12 +173,12 @@ class RunListRepository(Repository):
             query = query if values is None else query.where(column.in_(values))
         if but:  # an IN of all others would lose the index that has the order
             query = query.where(RUN.c.project_id.not_in(but))
-        if untouched_since is not None:
-            query = query.where(RUN.c.updated_at < untouched_since, OURS)
+        times = (RUN.c.created_at, since, None), (RUN.c.updated_at, None, untouched_since), (RUN.c.ended_at, *ended)
+        for column, first, end in times:
+            query = query if first is None else query.where(column >= first)
+            query = query if end is None else query.where(column < end, OURS)
         if not archived:
             query = query.where(RUN.c.archived_at.is_(None))
-        if since is not None:
-            query = query.where(RUN.c.created_at >= since)
         if cursor is not None:
             query = self._after(query, cursor)
         query = query.order_by(*_NEWEST).limit(limit + 1)
