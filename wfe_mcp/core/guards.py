@@ -38,7 +38,7 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
         return Refused(
             "needs_human",
             f"{command.phase!r} is the user's task.",
-            f"Ask the user to run: wfe-mcp submit RUN {shell_path(command.phase)} --file FILE",
+            f"Ask the user to run: wfe-mcp submit RUN {shell_path(command.phase)} --path FILE",
         )
     worked = _worked_by_server(state, command)
     if worked is not None:

@@ -37,7 +37,7 @@ Severity = Literal["info", "warning", "critical"]
 
 _ABOUT: Mapping[str, tuple[str, Severity]] = {
     "approval": ("waits for your decision", "info"),
-    "stopped": ("stopped and needs you", "warning"),
+    "stopped": ("waits for you", "warning"),
     "deployment": ("failed to deploy", "critical"),
     "test": ("is a test: notifications work", "info"),
 }
