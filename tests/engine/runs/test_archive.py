@@ -7,6 +7,7 @@ import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase, refused
 from wfe_mcp.core.model import RunStatus
+from wfe_mcp.engine.kernel.leases import missing_folder
 from wfe_mcp.engine.runs import control, control as stale
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.reports.run_rows import run_rows
@@ -139,9 +140,12 @@ def test_what_waits_for_a_person_is_never_stuck_and_what_is_stale_may_be(scene: 
     assert {row["run"]: row.get("stuck", False) for row in rows} == {waiting: False, working: True}
 
 
-def test_only_a_database_that_no_other_machine_uses_says_that_a_folder_is_missing(scene: Scene) -> None:
+def test_a_folder_that_is_missing_may_be_on_another_machine_where_those_use_the_database_too(scene: Scene) -> None:
     scene.start(phase("plan"))
     scene.root.rename(scene.root.parent / "moved")
     with scene.store.read() as tx:
         runs = tx.runs.page(scene.engine.project_id).runs
     assert [row.missing for row in run_rows(scene.engine, runs)] == [scene.store.has_file]
+    no = missing_folder(scene.engine, runs[0])
+    assert no is not None
+    assert ("on another machine" in no.hint) is not scene.store.has_file

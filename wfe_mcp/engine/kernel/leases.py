@@ -27,15 +27,16 @@ def folder_elsewhere(engine: Engine, run: RunRecord) -> str:
     return "" if same_tree(engine.project, run.worktree) else run.worktree
 
 
-def missing_folder(run: RunRecord) -> Refused | None:
+def missing_folder(engine: Engine, run: RunRecord) -> Refused | None:
     """Why nothing works on ``run`` (``other_folder``), or None: a folder can be renamed while its server runs."""
     if Path(run.worktree).is_dir():
         return None
     named = shell_word(run.worktree)
+    there = "" if engine.store.has_file else "if it is on another machine, the run continues there; "
     return Refused(
         "other_folder",
         f"Run {run.id} works in {named}, and that folder is missing.",
-        f"Tell the user: if it was moved, wfe-mcp project move {named} NEW; if it is gone, wfe-mcp cancel {run.id}",
+        f"Tell the user: {there}if it was moved, wfe-mcp project move {named} NEW; if it is gone, wfe-mcp cancel {run.id}",
     )
 
 
@@ -46,7 +47,7 @@ def works_elsewhere(engine: Engine, run: RunRecord, by: By) -> Refused | None:
     """
     if not (engine.serves_folder or by.channel in _IN_A_FOLDER):
         return None
-    if (missing := missing_folder(run)) is not None or not folder_elsewhere(engine, run):
+    if (missing := missing_folder(engine, run)) is not None or not folder_elsewhere(engine, run):
         return missing
     named = shell_word(run.worktree)
     if engine.serves_folder:

@@ -156,7 +156,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
     steps = tuple(tx.steps.of_run(loaded.record.id)) if has_steps(state.spec) else ()
     waiting = _waiting_steps(loaded, steps)
     # Of a folder that is missing, each file would differ.
-    is_missing = missing_folder(loaded.record) is not None
+    is_missing = missing_folder(engine, loaded.record) is not None
     changed = () if is_missing else drift.changed_artifacts(engine, tx, loaded.record, state, plan)
     blocking = _blocking_files(engine, tx, loaded, changed) if works else ()
     resumes_at = waits.resumes_at(tx, loaded.record.id) if works and state.status is RunStatus.PAUSED else None

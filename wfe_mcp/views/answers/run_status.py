@@ -102,7 +102,7 @@ def _other_folder(engine: Engine, run_overview: Overview, by: By) -> tuple[str, 
     """Why the caller cannot work on the run, where that can be worked on: see ``works_elsewhere``."""
     record = run_overview.loaded.record
     is_asked = record.origin_sha256 is None and record.status not in ENDED
-    refused = missing_folder(record) or works_elsewhere(engine, record, by) if is_asked else None
+    refused = missing_folder(engine, record) or works_elsewhere(engine, record, by) if is_asked else None
     if refused is None:
         return ()
     return (refused.text if by.channel in PROGRAMS else for_person(refused.text),)
