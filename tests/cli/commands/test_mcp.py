@@ -64,6 +64,7 @@ def test_a_server_whose_program_is_not_installed_is_a_problem_for_doctor(cli: Te
         "problem",
         True,
     )
+    assert "github  'no-such-program-of-ours' is not installed" in cli("mcp", "list").out
     asked = cli("mcp", "test", "github")
     assert "could not be reached: 'no-such-program-of-ours' is not installed\n" in asked.out
 

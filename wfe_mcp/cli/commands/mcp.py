@@ -26,7 +26,12 @@ def list_all(invocation: Invocation) -> None:
     )
     heads = ("name", "state", "variables not set", "command or address")
     states = [
-        (server.name, "trusted" if server.trusted else "needs trust", ", ".join(server.missing) or "-", server.where)
+        (
+            server.name,
+            (server.fault or "trusted") if server.trusted else "needs trust",
+            ", ".join(server.missing) or "-",
+            server.where,
+        )
         for server in configured
     ]
     data = {"servers": [asdict(server) for server in configured]}

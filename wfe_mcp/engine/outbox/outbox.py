@@ -162,12 +162,8 @@ def _notices(change: RunChange) -> Iterator[_Notice]:
             case e.ApprovalAwaited(phase=phase) | e.ApprovalAsked(phase=phase):
                 attempt = change.attempt(phase)
                 if current_gate(change.state, attempt) == "approval" and change.plan.assurance(attempt) != "agent":
-                    yield _Notice(
-                        "approval",
-                        f"{run}:{phase}:{asks(change.state, attempt)}",
-                        phase,
-                        asks=asks(change.state, attempt),
-                    )
+                    asked_for = asks(change.state, attempt)
+                    yield _Notice("approval", f"{run}:{phase}:{asked_for}", phase, asks=asked_for)
                 if isinstance(event, e.ApprovalAsked) and (ends_at := _end_of(change, event.request)) is not None:
                     yield _Notice("approval", f"{event.request}:again", phase, ends_at, event.request)
             case e.HumanAwaited(phase=phase, attempt=number):

@@ -15,10 +15,9 @@ from wfe_mcp.artifacts.parse import parse_json, parse_markdown
 from wfe_mcp.artifacts.validate import TextFile, to_file, validate
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
-from wfe_mcp.core.decide import decide_and_evolve
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import By, RunState, Stage
-from wfe_mcp.core.moves import USER, example
+from wfe_mcp.core.moves import USER, example, refusal
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.prompts import keep_prompt, prompt_fault, prompt_of
@@ -113,14 +112,16 @@ def drafts_of(tx: Tx, loaded: LoadedRun, phase: PhasePath) -> list[RefusedSubmis
 def text_to_edit(engine: Engine, run_id: str, phase: PhasePath, draft: int | None) -> tuple[str, str | dict[str, Any]]:
     """What an edit starts from, and its schema: the draft, else the newest revision of the attempt, else the last draft.
 
-    Refuses where an edit is not possible now: nobody is to write first and hear it then.
+    Refuses where an edit is not possible now, so that no one writes first and hears it then.
     """
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
         _refuse_made_by_server(engine, tx, loaded, phase)
         schema = engine.plans.of_run(tx, loaded.record).schema(phase)
         attempt = loaded.state.current(phase)
-        decide_and_evolve(loaded.state, example(c.Edit, attempt, USER, engine.clock()))
+        refused = refusal(loaded.state, example(c.Edit, attempt, USER, engine.clock()))
+        if refused is not None:
+            raise refused
         drafts = drafts_of(tx, loaded, phase)
         if draft is None and attempt.revision:
             revision = tx.artifacts.revision(loaded.record.id, phase, attempt.revision)
