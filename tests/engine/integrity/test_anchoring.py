@@ -1,8 +1,8 @@
 """Changes are anchored soon, automatically, without delaying a caller."""
 
 import subprocess
-from collections.abc import Generator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.kernel.engine import Engine, utc_now
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.work.items import add_item
-from wfe_mcp.store import Store
+from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.integrity.chained_log import GENESIS
 from wfe_mcp.workspace.system import anchors as outside
 from wfe_mcp.workspace.system.anchors import AUDIT_REF, BEGUN, Anchor, anchor_file, commits_of, lines_of
@@ -35,6 +35,10 @@ from wfe_mcp.workspace.system.location import project_at
 
 def anchors(scene: Scene) -> list[Anchor]:
     return commits_of(scene.root) or []
+
+
+def verified(engine: Engine) -> Sequence[object]:
+    return verify(engine).findings
 
 
 def tail(scene: Scene, run: str) -> tuple[int, str]:
@@ -140,6 +144,23 @@ def test_of_two_processes_that_anchor_first_at_once_none_takes_the_file_for_lost
         noted = [each.type for each in tx.settings_log.events() if each.type.startswith("Anchors")]
     assert noted == [BEGUN]
     assert verify(scene.engine).notes == ()
+
+
+@pytest.mark.parametrize("look", [lost_anchors, verified], ids=["decision", "verify"])
+def test_a_file_that_begins_while_it_is_looked_for_is_not_taken_for_lost(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, look: Callable[[Engine], Sequence[object]]
+) -> None:
+    other, read = Anchoring(scene.process("other")), Store.read
+    other.note([scene.start(phase("plan"), phase("build"))])
+
+    def after_the_first_anchor(store: Store) -> AbstractContextManager[Tx]:
+        monkeypatch.setattr(Store, "read", read)
+        assert other.write()
+        return read(store)
+
+    monkeypatch.setattr(Store, "read", after_the_first_anchor)
+    assert len(look(scene.engine)) == 0
+    assert len(anchors(scene)) == 1
 
 
 def test_a_process_that_ends_before_its_first_anchor_is_written_leaves_no_record_of_one(

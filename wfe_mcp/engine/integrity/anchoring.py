@@ -80,8 +80,9 @@ def lost_anchors(engine: Engine) -> str:
     if file.exists():
         return ""
     with engine.store.read() as tx:
-        if tx.settings_log.first_noted(anchors.BEGUN, anchors_here(engine)) is None:
-            return ""
+        begun = tx.settings_log.first_noted(anchors.BEGUN, anchors_here(engine))
+    if begun is None or file.exists():  # the second look: it may have begun since the first
+        return ""
     return f"{UNKNOWN} ({file}). Put the file back; if you cannot, anchor what is there now: wfe-mcp verify --anchor"
 
 

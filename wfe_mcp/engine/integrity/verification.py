@@ -134,6 +134,10 @@ def verify(
     ``approver``: the only person's key that counts, by the first characters of its fingerprint. ``after``: leave out this
     run and those before it. ``also``: one more comparison of each run. Ctrl-C ends it after the last whole batch.
     """
+    with (
+        engine.store.read() as tx
+    ):  # before the file is read: it is noted once the file is there, which may begin right now
+        begun = tx.settings_log.first_noted(BEGUN, anchors_here(engine))
     read, project = _read(engine, anchors), engine.project_id
     with engine.store.read() as tx:
         restores = set_backs(tx.settings_log.events())
@@ -147,7 +151,6 @@ def verify(
         decisions = facts.decisions
         findings = [*_beside_the_runs(tx, project, ours, facts.pruned), *decisions.findings]
         findings += _deleted_runs(ours, set(runs), run, facts.pruned)
-        begun = tx.settings_log.first_noted(BEGUN, anchors_here(engine))
         findings += _missing(read, project, begun, is_git=engine.project.is_git, restores=restores)
         facts.since = says_gates(engine, tx, runs[: len(runs) - len(todo)])
     findings += [] if run or after else _unlike_sums(engine)
