@@ -87,9 +87,10 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.hookimpl(tryfirst=True)  # before pytest looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if is_slow(item.nodeid):
+        fixtures = getattr(item, "fixturenames", ())
+        if is_slow(item.nodeid, fixtures):
             item.add_marker("slow")
-        if "postgres" in getattr(item, "fixturenames", ()):
+        if "postgres" in fixtures:
             item.add_marker("postgres")
         if ON_POSTGRESQL and (reason := item.get_closest_marker("sqlite_only")):
             item.add_marker(pytest.mark.skip(reason=f"SQLite only: {reason.args[0]}"))

@@ -1,6 +1,7 @@
 """The tests that the README's command leaves out: ``slow.toml`` names them, .ci/run adds them."""
 
 import tomllib
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -9,10 +10,14 @@ FILE = Path(__file__).with_name("slow.toml")
 
 
 class Group(NamedTuple):
-    """Slow tests and what they add to the others. A name is that of a file, a folder, a test, or one row of a test."""
+    """Slow tests and what they add to the others. A name is that of a file, a folder, a test, or one row of a test.
+
+    ``fixture``: each test that uses it is in the group, too.
+    """
 
     why: str
     tests: frozenset[str]
+    fixture: str
     but: frozenset[str]
 
 
@@ -20,13 +25,16 @@ class Group(NamedTuple):
 def groups() -> tuple[Group, ...]:
     """The groups of ``slow.toml``, in its order."""
     read = tomllib.loads(FILE.read_text(encoding="utf-8"))["slow"]
-    return tuple(Group(each["why"], frozenset(each["tests"]), frozenset(each.get("but", ()))) for each in read)
+    return tuple(
+        Group(each["why"], frozenset(each.get("tests", ())), each.get("fixture", ""), frozenset(each.get("but", ())))
+        for each in read
+    )
 
 
-def is_slow(test: str) -> bool:
-    """Whether the test with this node id belongs to a group."""
+def is_slow(test: str, fixtures: Collection[str] = ()) -> bool:
+    """Whether the test with this node id, which uses ``fixtures``, belongs to a group."""
     names = names_of(test)
-    return any(names & each.tests and not names & each.but for each in groups())
+    return any((names & each.tests or each.fixture in fixtures) and not names & each.but for each in groups())
 
 
 def names_of(test: str) -> set[str]:

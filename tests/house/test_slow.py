@@ -28,7 +28,7 @@ def test_what_stays_would_be_slow_without_its_exception() -> None:
     for group in groups():
         for name in group.but:
             file, _, function = name.partition("::")
-            assert function and {file, name.partition("[")[0]} & group.tests, name
+            assert function and (group.fixture or {file, name.partition("[")[0]} & group.tests), name
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,12 @@ def test_what_stays_would_be_slow_without_its_exception() -> None:
 )
 def test_a_folder_a_file_a_test_and_an_exception_are_distinguished(name: str, expected: bool) -> None:
     assert is_slow(name) is expected
+
+
+def test_a_test_is_slow_by_a_fixture_that_it_uses() -> None:
+    test = "tests/dashboard/test_in_chromium.py::test_x"
+    assert is_slow(test, ["tab", "chromium"]) and not is_slow(test, ["tab"])
+    assert not is_slow("tests/dashboard/test_in_chromium.py::test_a_passkey_approves", ["chromium"])
 
 
 @pytest.mark.parametrize(
