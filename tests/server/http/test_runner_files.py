@@ -111,3 +111,14 @@ def test_a_report_whose_file_leads_out_is_refused(running: Running, own: OwnRunn
     assert answer.status_code == 409, answer.text
     assert "leads out" in answer.json()["error"]["message"]
     assert evidence(running.house, run) == []
+
+
+def test_a_report_whose_file_is_below_another_is_refused(running: Running, own: OwnRunner) -> None:
+    run = checked(running)
+    task = own.claim()
+    files = [{"path": path, "content": "eA=="} for path in ("a", "a/b/c")]
+    body = own.report(task, reports={file["path"]: sha256_hex(b"x") for file in files}) | {"reports": files}
+    answer = own.post(f"jobs/{task['job']}/end", body, task["token"])
+    assert answer.status_code == 409, answer.text
+    assert "below another" in answer.json()["error"]["message"]
+    assert evidence(running.house, run) == []

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
@@ -301,6 +301,8 @@ def _refuse_other(claim: access.RunnerClaim, job: JobRecord, report: Report) -> 
         raise _other("its log or its reports have other hashes than it says")
     if any("\\" in file.path or path_fault(file.path) for file in report.reports):
         raise _other("a report has a path that leads out")
+    if any(str(parent) in hashes for path in hashes for parent in PurePosixPath(path).parents):
+        raise _other("a report has a path below another one's")
 
 
 def _other(why: str) -> Refused:
