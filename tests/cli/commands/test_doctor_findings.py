@@ -165,6 +165,15 @@ def test_a_repository_that_git_refuses_is_named_with_the_reason(cli: Terminal) -
     assert "git refuses the repository ROOT: Expected git repo version" in message
 
 
+def test_in_a_bare_repository_a_work_tree_is_what_helps(cli: Terminal, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.git"
+    subprocess.run(["git", "init", "-q", "--template=", "--bare", str(bare)], check=True)
+    document = cli.json("--project", str(bare), "doctor")
+    (message,) = [finding["message"] for finding in document.data["findings"] if finding["topic"] == "git"]
+    assert message.startswith("a bare repository, which has no files to work on")
+    assert message.endswith("fix: git worktree add DIR, and work in DIR")
+
+
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root gives a folder away")
 def test_a_repository_of_another_user_is_named_with_both_users(cli: Terminal, tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"  # no other test has looked there: what git said of a folder is kept

@@ -29,6 +29,8 @@ def why_no_repository(root: Path) -> tuple[str, tuple[str, ...]]:
     done = None if top is None else run_git(root, "rev-parse", "--git-dir", ok=None)
     if top is not None and done is None:
         return "git is not installed", ("install git",)
+    if text_of(run_git(root, "rev-parse", "--is-bare-repository", ok=None)) == "true":
+        return "a bare repository, which has no files to work on", ("git worktree add DIR, and work in DIR",)
     if top is None or done is None or not done.returncode:
         return "no repository", ("git init",)
     owner = top.stat().st_uid
