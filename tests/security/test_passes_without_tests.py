@@ -71,5 +71,21 @@ def test_a_test_in_which_the_runner_ended_is_no_pass(scene: Scene) -> None:
     assert "exit 0, but 1 test failed in its report" in verdict.message
 
 
+@pytest.mark.attack("the program that is tested ends the runner before a test that the gate names", "held", "T15")
+def test_a_named_test_has_not_passed_where_the_runner_left_no_report(scene: Scene) -> None:
+    scene.write("test_shop.py", TESTS)
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    scene.write(".wfe/config.toml", f"[checks.ok]\nargv = {json.dumps(argv)}\nwhere = 'checkout'\n")
+    scene.trust_config()
+    gate = command("ok", exit_code=0, passes="${artifacts.fix_note.title}")
+    run = scene.start(phase("fix", gate))
+    scene.begin(run, "fix")
+    scene.write("shop.py", "import os\n\nos._exit(0)\n")
+    scene.submit(run, "fix", {"title": "test_shop.py", "body": "done"})
+    (verdict,) = scene.attempt(run, "fix", 1).verdicts
+    assert verdict.outcome is GateOutcome.ERROR
+    assert "which tests ran is unknown" in verdict.message
+
+
 def test_as_many_tests_as_at_first_are_not_unusual(scene: Scene) -> None:
     assert decision(scene, work(scene, GOOD, f"# as before\n{GOOD}")) == []

@@ -75,7 +75,14 @@ class Facts:
             self.skipped_before,
             self.count.no_test,
             lambda: plain_text(self.log.read_bytes()),
+            self.is_report_lost,
         )
+
+    @property
+    def is_report_lost(self) -> bool:
+        """Whether the runner was asked for a report of its tests, and left none that counts."""
+        plan = self.plan
+        return self.count.tests is None and plan.runner is not None and plan.tests is not None and plan.tests.is_asked
 
 
 def judgement_of(facts: Facts) -> Judgement:
@@ -121,7 +128,7 @@ def _without_tests(facts: Facts) -> str:
         return ""
     if tests is not None:
         return "" if tests.ran else f"exit 0, but no test ran{_count_words(facts)}"
-    if plan.runner is None or plan.tests is None or not plan.tests.is_asked:
+    if plan.runner is None or not facts.is_report_lost:
         return ""
     return f"exit 0, but {plan.runner.name} left no report that counts: how many tests ran is unknown"
 

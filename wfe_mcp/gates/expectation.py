@@ -98,7 +98,7 @@ class Expectation:
 class ObservedResult:
     """The result of a check. ``skipped_before``: number of tests skipped before; None: unknown.
 
-    ``no_test``: why no test ran; empty where one did, or where that is unknown. ``output``: what the check printed.
+    ``no_test``: why no test ran; empty where one did, or where that is unknown. ``output``: what it printed.
     """
 
     exit_code: int
@@ -108,6 +108,7 @@ class ObservedResult:
     skipped_before: int | None = None
     no_test: str = ""
     output: Callable[[], str] = str
+    is_report_lost: bool = False  # its runner was asked for a report that names each test, and left none that counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,9 +265,10 @@ def _unmet_by_name(expectation: Expectation, key: Named, seen: ObservedResult) -
         yield Unmet(seen.no_test)
     else:
         exact = key in expectation.exact
-        name_faults = (_by_name(key, name, seen, exact=exact) for name in wanted)
-        for name, fault in zip(wanted, name_faults, strict=True):
-            by_file = exact and fault is not None and fault.is_unknowable
+        may_be_file = exact and not (key == "passes" and seen.is_report_lost)
+        for name in wanted:
+            fault = _by_name(key, name, seen, exact=exact)
+            by_file = may_be_file and fault is not None and fault.is_unknowable
             left = _by_file(key, name, _file_of(name) or expectation.test_file, seen) if by_file else fault
             if left is not None:
                 yield left
