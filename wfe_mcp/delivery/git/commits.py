@@ -27,9 +27,10 @@ from wfe_mcp.workspace.git.file_facts import link_bytes
 from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, Trees, object_id
 from wfe_mcp.workspace.git.repository import head
+from wfe_mcp.workspace.git.snapshot_files import left_out
 from wfe_mcp.workspace.git.stored_form import filtered_paths, plain_oid, touched_paths, write_blobs
 from wfe_mcp.workspace.git.trees import compare
-from wfe_mcp.workspace.git.working_tree import SeenFiles, counts, left_out, parts_of, tree_hash
+from wfe_mcp.workspace.git.working_tree import SeenFiles, counts, parts_of, tree_hash
 
 _SHOWN = 5
 _OWN = b"40000 .wfe\0"

@@ -2,14 +2,14 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import PROJECT_FILE_BYTES
 from wfe_mcp.workspace.files.paths import readable
-from wfe_mcp.workspace.git.objects import hash_file, object_id
+from wfe_mcp.workspace.git.objects import Node, hash_file, object_id
 
 GRAIN_NS = 2_000_000_000
 """The coarsest timestamp resolution of any file system (FAT): two seconds."""
@@ -85,6 +85,18 @@ def mode_of(mode: int) -> str:
     if stat.S_ISLNK(mode):
         return LINK
     return ("100755" if mode & 0o100 else "100644") if stat.S_ISREG(mode) else ""
+
+
+def unread_nodes(root: Path, facts: Mapping[str, Signature], paths: Iterable[str], hash_name: str) -> dict[str, Node]:
+    """What stands for those of ``paths`` that are there and have no bytes to be hashed: pipes, and files that refuse us.
+
+    Another program may read them at another moment: one that holds a lease lets in whom it likes. ``facts`` bind them.
+    """
+    return {
+        path: Node("100644", object_id("blob", repr(facts[path]).encode(), hash_name))
+        for path in paths
+        if facts_of(root, path) is not None
+    }
 
 
 def is_settled(signature: Signature, before_ns: int) -> bool:

@@ -16,11 +16,11 @@ from typing import Literal, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.files.paths import expanded_path
-from wfe_mcp.workspace.git.command import Repository, run_git, setting, text_of, user_files
+from wfe_mcp.workspace.git.command import Repository, is_set, run_git, setting, text_of, user_files
 from wfe_mcp.workspace.git.file_facts import SIZE, Signature, facts_of
 from wfe_mcp.workspace.git.objects import Node
 from wfe_mcp.workspace.git.repository import NOT_OURS
-from wfe_mcp.workspace.git.working_tree import Look, WorkingTree, left_out
+from wfe_mcp.workspace.git.working_tree import Look, WorkingTree
 
 Why = Literal["large", "too many", "nested repository", "submodule", "unreadable", "not saved", "sparse"]
 
@@ -193,3 +193,9 @@ def _git_mode(look: Look, path: str) -> str:
     if mode == "120000":
         return mode
     return look.tracked[path].node.mode if path in look.tracked else "100644"
+
+
+def left_out(look: Look) -> list[str]:
+    """Absent paths that a sparse checkout has left out. A checkpoint keeps them with their index entry; a tree does not."""
+    absent = [path for path, entry in look.tracked.items() if entry.is_left_out and path not in look.facts]
+    return absent if absent and is_set(look.repo.root, "core.sparsecheckout", "false") else []

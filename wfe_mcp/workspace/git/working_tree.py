@@ -15,6 +15,7 @@ Gates, evidence, approvals and checkpoints all use this module. Rules:
    older than ``GRAIN_NS`` when the bytes were read: a newer file may change again with the same times.
 3. Where ctime is not the time of change (Windows), every file is hashed every time.
 4. A stored tree is read only while its bytes have its id.
+5. What is there and cannot be read is no part of the tree, and watched.
 """
 
 import os
@@ -30,7 +31,7 @@ from typing import NamedTuple
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.files.paths import match_globs, readable
 from wfe_mcp.workspace.files.staging import Stamp
-from wfe_mcp.workspace.git.command import Repository, is_set, repository, require_repository
+from wfe_mcp.workspace.git.command import Repository, repository, require_repository
 from wfe_mcp.workspace.git.file_facts import (
     CTIME_NS,
     GRAIN_NS,
@@ -44,6 +45,7 @@ from wfe_mcp.workspace.git.file_facts import (
     signature_of,
     signatures_at,
     signatures_below,
+    unread_nodes,
 )
 from wfe_mcp.workspace.git.names import NameList, Names, TrackedFile, is_ours
 from wfe_mcp.workspace.git.objects import Node, Trees, write_loose
@@ -209,8 +211,10 @@ class WorkingTree:
     def entries_of(self, look: Look, ignore_globs: Sequence[str] = ()) -> tuple[dict[str, Node], dict[str, Node]]:
         """``entries`` of what was seen: a file that is new to the cache, or too young for it, is read now."""
         with self._lock:
-            files, watched = (self.nodes(look, paths) for paths in self._counted_paths(look, tuple(ignore_globs)))
-        return files, watched
+            paths = self._counted_paths(look, tuple(ignore_globs))
+            files, watched = (self.nodes(look, some) for some in paths)
+            unread = {*paths[0], *paths[1]} - files.keys() - watched.keys()
+            return files, watched | unread_nodes(self.root, look.facts, unread, look.repo.hash_name)
 
     def trees(self, entries: Mapping[str, Node], hash_name: str, what: str = "files") -> tuple[str, dict[str, bytes]]:
         """``Trees.tree_of(entries)``; what is new since the last entries of this kind is computed."""
@@ -392,9 +396,3 @@ def counts(path: str, ignore_globs: Sequence[str] = ()) -> bool:
     if "__pycache__" in folders[-1:] and _BYTECODE.search(name):
         return False
     return not match_globs(path, ignore_globs)
-
-
-def left_out(look: Look) -> list[str]:
-    """Absent paths that a sparse checkout has left out. A checkpoint keeps them with their index entry; a tree does not."""
-    absent = [path for path, entry in look.tracked.items() if entry.is_left_out and path not in look.facts]
-    return absent if absent and is_set(look.repo.root, "core.sparsecheckout", "false") else []
