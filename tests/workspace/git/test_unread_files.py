@@ -1,6 +1,7 @@
 """What is there and cannot be read is bound and named: a program may read it at another moment."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -40,3 +41,23 @@ def test_a_pipe_where_a_runner_reads_is_bound_and_named(root: Path, repo: Git) -
     before = tree(root)
     os.mkfifo(root / "GNUmakefile")
     assert changed_paths(root, before, tree(root)) == ["GNUmakefile"]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions stop nobody here")
+@pytest.mark.attack("a folder that no one may list has code that a check opens by its name", "held", "T15")
+def test_a_folder_that_is_closed_to_us_is_bound_and_named(root: Path, repo: Git) -> None:
+    before = tree(root)
+    (root / "lib").mkdir()
+    (root / "lib/helper.js").write_text("process.exit(0)\n")
+    (root / "lib").chmod(0o311)
+    after = tree(root)
+    (root / "lib").chmod(0o755)
+    assert changed_paths(root, before, after) == ["lib"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no sockets among its files")
+def test_a_socket_changes_nothing_since_no_check_can_open_one(root: Path, repo: Git) -> None:
+    before = tree(root)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(root / "server.sock"))
+    assert tree(root) == before

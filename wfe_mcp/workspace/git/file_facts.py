@@ -59,7 +59,7 @@ def signatures_at(places: Sequence[str]) -> list[Signature] | None:
 
 
 def signatures_below(root: Path, paths: Iterable[str]) -> dict[str, Signature]:
-    """``signature_of`` every entry that is no folder; targets of links are not part of the project."""
+    """``signature_of`` every entry that is no folder, or named with ``/``; targets of links are not part of the project."""
     real = {"": True}
     signatures: dict[str, Signature] = {}
     for path in paths:
@@ -67,7 +67,7 @@ def signatures_below(root: Path, paths: Iterable[str]) -> dict[str, Signature]:
         if folder not in real:
             _is_real(root, folder, real)
         facts = facts_of(root, path) if real[folder] else None
-        if facts is not None and not stat.S_ISDIR(facts.st_mode):
+        if facts is not None and (path.endswith("/") or not stat.S_ISDIR(facts.st_mode)):
             signatures[path] = signature_of(facts)
     return signatures
 
@@ -88,15 +88,22 @@ def mode_of(mode: int) -> str:
 
 
 def unread_nodes(root: Path, facts: Mapping[str, Signature], paths: Iterable[str], hash_name: str) -> dict[str, Node]:
-    """What stands for those of ``paths`` that are there and have no bytes to be hashed: pipes, and files that refuse us.
+    """What stands for those of ``paths`` that are there and give us no bytes: pipes, and files of ours that refuse us.
 
-    Another program may read them at another moment: one that holds a lease lets in whom it likes. ``facts`` bind them.
+    A check may read them at another moment, since the same user can open them, so ``facts`` bind them. It can open no
+    socket, nor what another user closed. On Windows a file that a program has open refuses everyone, and so counts for nothing.
     """
-    return {
-        path: Node("100644", object_id("blob", repr(facts[path]).encode(), hash_name))
-        for path in paths
-        if facts_of(root, path) is not None
-    }
+    user: Callable[[], int] | None = getattr(os, "geteuid", None)
+    if user is None:
+        return {}
+    nodes, me = dict[str, Node](), user()
+    for path in paths:
+        at = facts_of(root, path)
+        if at is None or stat.S_ISSOCK(at.st_mode):
+            continue
+        if stat.S_ISFIFO(at.st_mode) or me in (0, at.st_uid):
+            nodes[path.rstrip("/")] = Node("100644", object_id("blob", repr(facts[path]).encode(), hash_name))
+    return nodes
 
 
 def is_settled(signature: Signature, before_ns: int) -> bool:

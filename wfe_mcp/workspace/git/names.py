@@ -285,12 +285,21 @@ def _list(stamp: tuple[int, ...] | None, place: str, above: str, parent: str, zo
 
 
 def watched_below(root: str) -> list[str]:
-    """The names to watch, without a digest: folders that are not searched are not entered."""
+    """The names to watch, without a digest: folders that are not searched are not entered.
+
+    With ``/`` at its end, a folder that its owner closed to us, which is us: what is in it is opened by its name all the same.
+    """
     paths: list[str] = []
     waiting: list[tuple[str, str, str, Zone]] = [(root, "", "", "project")]
     while waiting:
+        place = waiting.pop()
         with suppress(OSError):  # gone meanwhile, or closed to us
-            folder = _list(None, *waiting.pop())
+            try:
+                folder = _list(None, *place)
+            except PermissionError:
+                if os.lstat(place[0]).st_uid == getattr(os, "geteuid", lambda: None)():  # none on Windows
+                    paths.append(place[1])
+                continue
             waiting += [inner for inner in folder.folders if inner[3] != "others"]
             paths += folder.watched
     return paths

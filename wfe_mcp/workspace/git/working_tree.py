@@ -213,8 +213,10 @@ class WorkingTree:
         with self._lock:
             paths = self._counted_paths(look, tuple(ignore_globs))
             files, watched = (self.nodes(look, some) for some in paths)
-            unread = {*paths[0], *paths[1]} - files.keys() - watched.keys()
-            return files, watched | unread_nodes(self.root, look.facts, unread, look.repo.hash_name)
+            if len(files) + len(watched) < len(paths[0]) + len(paths[1]):
+                unread = {*paths[0], *paths[1]} - files.keys() - watched.keys()
+                watched |= unread_nodes(self.root, look.facts, unread, look.repo.hash_name)
+        return files, watched
 
     def trees(self, entries: Mapping[str, Node], hash_name: str, what: str = "files") -> tuple[str, dict[str, bytes]]:
         """``Trees.tree_of(entries)``; what is new since the last entries of this kind is computed."""
