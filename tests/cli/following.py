@@ -74,8 +74,9 @@ _ONLY_THERE = {
     ("jobs", "ROLE"): "claude-code",
     ("work", "TEXT"): "because users ask",
     ("providers", "NAME"): "second",
+    ("assistant", "PROVIDER"): "anthropic",
 }
-"""What a word in capitals is in a command where it is another file."""
+"""What a word in capitals is in a command, or after a word, where it is something else."""
 _ENDLESS: dict[str, list[str]] = {"ui": ["--no-browser"], "serve": [], "worker": []}
 """What does not end by itself, and what it is given so that it opens nothing."""
 _CHANGE = "import pathlib, sys; it = pathlib.Path(sys.argv[-1]); it.write_text(it.read_text().replace('A note', 'A word').replace('hello', 'hallo').replace('Write', 'Compose'))"
@@ -233,7 +234,10 @@ def _apart(cli: Terminal, command: str) -> Said:
 def follow(cli: Terminal, command: str) -> Said:
     """Run ``command`` as a person would: with their values, and their PIN where it asks for it."""
     given = shlex.split(re.sub(r"[.…\s]+$", "", command))
-    words = [_ONLY_THERE.get((given[0], word)) or STANDS_FOR.get(word, word) for word in given]
+    words = [
+        _ONLY_THERE.get((given[0], word)) or _ONLY_THERE.get((before, word)) or STANDS_FOR.get(word, word)
+        for before, word in zip(["", *given], given, strict=False)
+    ]
     if "--pin-fd" in words:
         at = words.index("--pin-fd")
         return cli(*words[:at], *words[at + 2 :], pin=PIN)

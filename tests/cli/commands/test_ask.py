@@ -155,6 +155,14 @@ def test_a_program_with_tools_of_its_own_is_refused_before_it_is_started(cli: Te
     assert "wfe-mcp providers role assistant PROVIDER MODEL" in answer.err
 
 
+@pytest.mark.parametrize("provider", ["manual", "claude-code"])
+def test_a_provider_that_cannot_be_the_assistant_is_refused_as_its_role_is_set(cli: Terminal, provider: str) -> None:
+    answer = cli.json("providers", "role", "assistant", provider)
+    assert (answer.refusal, "tools of its own" in str(answer.document)) == ("bad_argument", True)
+    assert not user_config_file().exists()
+    assert cli.json("providers", "role", "reviewer", provider).code == 0
+
+
 def test_an_empty_question_is_refused_before_a_model_is_looked_for(cli: Terminal) -> None:
     answer = cli("ask", "  ")
     assert answer.code == 1

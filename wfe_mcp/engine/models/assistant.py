@@ -9,14 +9,14 @@ Rules:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Code, Refused
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.budgets import OverBudget
 from wfe_mcp.engine.models.call_log import Recording
 from wfe_mcp.engine.models.connections import connections_of
 from wfe_mcp.providers.call import Connection, Limits, ProviderFault, Task, Tool, Worked
 from wfe_mcp.store.records.calls import CallPurpose
-from wfe_mcp.workspace.config.provider_kinds import facts_of
+from wfe_mcp.workspace.config.provider_kinds import ProviderKind, facts_of
 
 ROLE = "assistant"
 LIMITS = Limits(tool_calls=24, requests=12, total_s=300.0)
@@ -48,14 +48,9 @@ def ask_assistant(
     task = Task(prompt, _TEXT, system, tuple(tools), LIMITS, is_text=True)
     failed: ProviderFault | None = None
     for connection in connections_of(engine, ROLE, declared=True):
-        if not facts_of(connection.kind).is_network:
-            if failed is not None:  # no fallback of the assistant: what is wrong is the one before
-                continue
-            raise Refused(
-                "unavailable",
-                f"Provider '{connection.provider}' ({connection.kind}) works with tools of its own; the assistant has only ours, which read.",
-                f"Name a model over HTTP: wfe-mcp providers role {ROLE} PROVIDER MODEL",
-            )
+        if failed is not None and not facts_of(connection.kind).is_network:
+            continue  # no fallback of the assistant: what is wrong is the one before
+        refuse_own_tools("unavailable", connection.provider, connection.kind)
         try:
             return connection, work(connection, task, _Reported(engine, on_text, on_read), should_stop)
         except OverBudget as over:
@@ -66,6 +61,16 @@ def ask_assistant(
                 break
     assert failed is not None, "there is at least one connection"
     raise Refused("unavailable", failed.message, failed.hint)
+
+
+def refuse_own_tools(code: Code, provider: str, kind: ProviderKind) -> None:
+    """Refuse a provider that cannot be the assistant: a program or a person, which the record does not restrict."""
+    if not facts_of(kind).is_network:
+        raise Refused(
+            code,
+            f"Provider '{provider}' ({kind}) works with tools of its own; the assistant has only ours, which read.",
+            f"Name a model over HTTP: wfe-mcp providers role {ROLE} PROVIDER MODEL",
+        )
 
 
 class _Reported(Recording):

@@ -203,10 +203,13 @@ def set_role(
     engine: Engine, name: str, provider: str, model: str = "", fallback: Sequence[str] | None = None
 ) -> RoleLine:
     """Let ``provider`` and ``model`` fill the role, in the user's own configuration. ``fallback`` None: as it is."""
+    from wfe_mcp.engine.models.assistant import ROLE, refuse_own_tools  # it calls models, which a status does not need
     from wfe_mcp.workspace.config.config_file import change_user_config
     from wfe_mcp.workspace.config.toml_tables import with_value, without_value
 
     known = line_of(engine, provider)
+    if name == ROLE:
+        refuse_own_tools("bad_argument", provider, known.kind)
     if not model and needs_model(known.kind):
         raise Refused(
             "bad_argument",
