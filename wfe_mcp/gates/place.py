@@ -26,7 +26,7 @@ from wfe_mcp.gates.brought import Brought, NotBroughtError, bring, import_folder
 from wfe_mcp.gates.check import program_facts, written_by
 from wfe_mcp.jobs.container import Maker, container_command, sandbox_maker
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.jobs.handed import CredentialMissing, HandedVariables
+from wfe_mcp.jobs.handed import CredentialMissing, HandedVariables, HandOut
 from wfe_mcp.jobs.sandbox import CheckoutFolder, checkout_folder, is_visible, program_folders, sandbox_command
 from wfe_mcp.jobs.writers import open_for_writing, untraced_note
 from wfe_mcp.workspace.config.settings_tables import SandboxSettings
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from wfe_mcp.core.evidence_levels import Level
-    from wfe_mcp.jobs.handed import HandOut
     from wfe_mcp.workspace.config.checks import FrozenCheck
     from wfe_mcp.workspace.git.objects import Node
 

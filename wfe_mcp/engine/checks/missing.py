@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.engine.templates.catalogue import Offer, find_template, offers, whole_definition
 from wfe_mcp.workflow.delivering import as_delivered
 from wfe_mcp.workflow.load import parse
@@ -16,7 +16,6 @@ from wfe_mcp.workflow.required_checks import required_checks
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from wfe_mcp.core.errors import Detail
     from wfe_mcp.engine.kernel.engine import Engine
 
 INIT = "wfe-mcp init"

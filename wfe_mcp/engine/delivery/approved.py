@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.model import Assurance, AttemptStatus
+from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.pull_request_text import acting_lines
 from wfe_mcp.delivery.git.commits import files_tree
 from wfe_mcp.engine.delivery.operations import committed_phase
-from wfe_mcp.engine.delivery.place import still_counts
+from wfe_mcp.engine.delivery.place import DeliveryPlace, still_counts
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.repository import commit_messages, commits_between
 from wfe_mcp.workspace.git.working_tree import parts_of
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from wfe_mcp.core.model import Attempt
     from wfe_mcp.delivery.forges.protocol import Strategy
-    from wfe_mcp.engine.delivery.place import DeliveryPlace
 
 _NAMED = 5
 

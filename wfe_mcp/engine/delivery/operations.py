@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import ENDED, RunStatus
+from wfe_mcp.core.model import ENDED, By, RunId, RunStatus
 from wfe_mcp.core.operation_events import OperationCalled, OperationEvent, OperationIntended, OperationObserved
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from wfe_mcp.core.model import By, RunId
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.step_call import CommandCall, StepCall
     from wfe_mcp.store.records.runs import EventRecord

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Stage
+from wfe_mcp.core.model import Attempt, RunState, Stage
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.repository import branch_with, head
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
-    from wfe_mcp.core.model import Attempt, RunState
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange

@@ -16,7 +16,7 @@ from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.public_events import matches
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.identity import name_of
 from wfe_mcp.engine.kernel.run_change import RunChange, queue_name
 from wfe_mcp.engine.outbox.messages import Message, deployment_of, item_messages, run_messages, start_message
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from wfe_mcp.core.items import Item
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.workspace.config.event_tables import NotifySettings, WebhookSettings
     from wfe_mcp.workspace.config.settings_tables import Settings
