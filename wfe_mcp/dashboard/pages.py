@@ -156,8 +156,5 @@ def everything_waiting(
     )
     stuck = stuck_among(without_waiting(runs, standings, unreadable))
     return replace(
-        view,
-        stopped=(*view.stopped, *damaged),
-        stuck=stuck_view(stuck, engines.engine),
-        stuck_in_s=stuck.next_s,
+        view, stopped=(*view.stopped, *damaged), stuck=stuck_view(stuck, engines.engine), stuck_in_s=stuck.next_s
     )

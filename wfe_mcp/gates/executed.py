@@ -14,14 +14,7 @@ from wfe_mcp.core.units import shorten_names
 from wfe_mcp.gates.check import Execution
 from wfe_mcp.gates.counts import Count
 from wfe_mcp.gates.expectation import Expectation, ObservedResult, proved_by_file, unmet
-from wfe_mcp.gates.judgement import (
-    Judgement,
-    failed,
-    passed,
-    passed_with_warning,
-    room_note,
-    undecided,
-)
+from wfe_mcp.gates.judgement import Judgement, failed, passed, passed_with_warning, room_note, undecided
 from wfe_mcp.gates.remedies import remedy
 from wfe_mcp.gates.reports import Reports
 from wfe_mcp.gates.results import origin

@@ -109,11 +109,7 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         (
             touched,
             f"{_offenders(touched)} changed {since}, but must not",
-            _step_for(
-                f"restore the files that must not change ({_how_to_restore(gate, scene)})",
-                touched,
-                base,
-            ),
+            _step_for(f"restore the files that must not change ({_how_to_restore(gate, scene)})", touched, base),
         ),
         (
             strayed,

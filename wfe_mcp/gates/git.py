@@ -50,10 +50,7 @@ def judge(gate: GitGate, scene: GateScene) -> Judgement:
         why, commands = git.why_no_repository(root)
         step = " or ".join(commands)
         if commands == ("git init",):
-            why, step = (
-                "the project is not a git repository, or has no commit yet",
-                f"{step}, and a first commit",
-            )
+            why, step = ("the project is not a git repository, or has no commit yet", f"{step}, and a first commit")
         return undecided(
             KIND, f"Git gate: {why}.", f"ask the user to do this in the project: {step}; then retry the phase."
         )

@@ -231,15 +231,7 @@ def _checkout(
         notes += [f"{above}: a file above the checkout, which the check may have read" for above in _above(folder.top)]
     fresh = _activate(check, folder.files, _fresh_env(env, folder, root, brought))
     if not check.sandbox:
-        return CheckPlace(
-            folder.files,
-            folder.reports,
-            fresh,
-            _as_it_is,
-            brought=brought,
-            notes=notes,
-            foreign=foreign,
-        )
+        return CheckPlace(folder.files, folder.reports, fresh, _as_it_is, brought=brought, notes=notes, foreign=foreign)
     begun = folder.reports / "begun"
     readable = [entry.source for entry in brought if entry.how == "linked"]
     if maker.image:

@@ -65,13 +65,7 @@ class Completion:
             return False
 
     def fail(
-        self,
-        job: JobRecord,
-        reason: str,
-        after_s: float | None = None,
-        *,
-        for_good: bool = False,
-        is_try: bool = True,
+        self, job: JobRecord, reason: str, after_s: float | None = None, *, for_good: bool = False, is_try: bool = True
     ) -> bool:
         """Retry later; give up when no attempt is left or it failed ``for_good``. ``after_s``, ``is_try``: as of ``RetryLater``."""
         reason = clean(without_hidden(reason))  # it may be the text of any exception, and it is kept

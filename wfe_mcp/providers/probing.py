@@ -134,10 +134,7 @@ def _get(connection: Connection) -> object:
     options = client_options(connection, base_url, silence_s=silence)
     content = b""
     try:
-        with (
-            httpx2.Client(**options) as http,
-            http.stream("GET", f"{base_url}{path}", headers=headers) as answer,
-        ):
+        with httpx2.Client(**options) as http, http.stream("GET", f"{base_url}{path}", headers=headers) as answer:
             for piece in answer.iter_bytes():
                 content += piece
                 if len(content) > _MOST_BYTES or monotonic() > until:

@@ -153,12 +153,7 @@ def _rule(rule: OnFail, seen: dict[str, PhasePath]) -> FailRule:
             return FailRule("retry", max_uses=rule.max_attempts, stage=rule.stage)
         case BackoffRule():
             return FailRule(
-                "backoff",
-                rule.max_attempts,
-                None,
-                duration_s(rule.initial),
-                duration_s(rule.max),
-                rule.stage,
+                "backoff", rule.max_attempts, None, duration_s(rule.initial), duration_s(rule.max), rule.stage
             )
         case GotoRule():
             return FailRule(

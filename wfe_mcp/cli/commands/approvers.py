@@ -19,8 +19,7 @@ APPROVERS = ".wfe/approvers.json"
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Who holds the key; keys of one person have one name.")]
 Key = Annotated[
-    str,
-    typer.Option("--key", metavar="KEY", help="Pin a person's signing key: mine, or another's public key."),
+    str, typer.Option("--key", metavar="KEY", help="Pin a person's signing key: mine, or another's public key.")
 ]
 
 

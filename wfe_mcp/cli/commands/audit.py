@@ -47,13 +47,7 @@ def audit(invocation: Invocation, since: Since = "", after: After = None, limit:
 
     def render(screen: Screen) -> None:
         rows = [
-            (
-                str(event.seq),
-                f"{event.at:%Y-%m-%d %H:%M:%S}",
-                event.actor,
-                str(event.channel),
-                *_describe_entry(event),
-            )
+            (str(event.seq), f"{event.at:%Y-%m-%d %H:%M:%S}", event.actor, str(event.channel), *_describe_entry(event))
             for event in shown
         ]
         screen.table(("seq", "at (UTC)", "by", "over", "what", "of"), rows)

@@ -11,8 +11,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 To = Annotated[
-    str,
-    typer.Argument(metavar="URL", help="postgresql+psycopg://USER@HOST/DATABASE, or sqlite:///FILE to move back."),
+    str, typer.Argument(metavar="URL", help="postgresql+psycopg://USER@HOST/DATABASE, or sqlite:///FILE to move back.")
 ]
 
 

@@ -9,10 +9,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import NoBrowser, seconds_of
 from wfe_mcp.cli.terminal.waiting import stop_requested
 
-Port = Annotated[
-    int | None,
-    typer.Option("--port", metavar="N", min=0, max=65535, help="This port; else a free one."),
-]
+Port = Annotated[int | None, typer.Option("--port", metavar="N", min=0, max=65535, help="This port; else a free one.")]
 Idle = Annotated[
     str,
     typer.Option("--idle", metavar="DURATION", help="Stop after this long without a visitor when nothing waits: 30m."),

@@ -64,11 +64,7 @@ _NO_RIGHT = (
     False,
 )
 _FULL = ("The database server has no room left", "Free some space on it, or raise its limits, then call again.", False)
-_NO_ACCESS = (
-    "The database server refused the connection",
-    "Check user, password and database in its address.",
-    False,
-)
+_NO_ACCESS = ("The database server refused the connection", "Check user, password and database in its address.", False)
 _BAD_ADDRESS = (
     "The address has a parameter that cannot be used",
     "Correct its port or what follows the question mark.",

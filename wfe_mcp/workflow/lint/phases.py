@@ -199,11 +199,7 @@ def is_inside(path: str) -> bool:
 def _worker(view: PhaseView, template: Template, findings: LintFindings) -> None:
     role = template.roles.get(view.phase.role or "")
     if isinstance(view.phase, LlmPhase) and (role is None or role.provider is None):
-        findings.error(
-            f"{view.pointer}/role",
-            "an llm phase needs a role with a 'provider'",
-            list(template.roles),
-        )
+        findings.error(f"{view.pointer}/role", "an llm phase needs a role with a 'provider'", list(template.roles))
     for position, tool in enumerate(view.phase.tools_allowed):
         if (isinstance(view.phase, LlmPhase) or (role and role.provider)) and tool not in SERVER_TOOLS:
             at, otherwise = (

@@ -120,9 +120,7 @@ _FEEDBACK: dict[str, Any] = {
         "additionalProperties": False,
     },
 }
-_PHASE = Fields(
-    {**dict.fromkeys(("id", "path", "attempt"), OPEN), "feedback": SchemaNode(_FEEDBACK, _FEEDBACK)},
-)
+_PHASE = Fields({**dict.fromkeys(("id", "path", "attempt"), OPEN), "feedback": SchemaNode(_FEEDBACK, _FEEDBACK)})
 
 
 _NONE: Mapping[str, KnownValue] = {}
@@ -288,12 +286,7 @@ class _Scopes:
         self._nodes: dict[int, KnownValue] = {}
 
     def walk(
-        self,
-        phases: Sequence[Phase],
-        pointer: str,
-        around: tuple[PhaseView, ...],
-        outer: _MadeResults,
-        items: Scope,
+        self, phases: Sequence[Phase], pointer: str, around: tuple[PhaseView, ...], outer: _MadeResults, items: Scope
     ) -> Iterator[PhaseView]:
         order, results = Order(phases), self.scopes_of_list(phases)
         for index, phase in enumerate(phases):

@@ -82,11 +82,7 @@ def _compensates(view: PhaseView, findings: LintFindings) -> None:
     """Check that a ``compensate`` rule has steps, and that ``compensate`` steps have a rule."""
     rules = [at for at, rule in enumerate(view.phase.on_fail or ()) if isinstance(rule, CompensateRule)]
     for position in rules if not view.phase.compensate else ():
-        findings.error(
-            f"{view.pointer}/on_fail/{position}",
-            "the phase has no 'compensate' steps to run",
-            "compensate",
-        )
+        findings.error(f"{view.pointer}/on_fail/{position}", "the phase has no 'compensate' steps to run", "compensate")
     if view.phase.compensate and not rules:
         findings.warn(f"{view.pointer}/compensate", "never run: no rule of 'on_fail' says do: compensate")
 

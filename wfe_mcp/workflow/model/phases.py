@@ -91,10 +91,7 @@ def _context_kind(entry: object) -> str:
     return "<bundle>" if isinstance(entry, dict | BundleRef) else "<text>"
 
 
-Handed = Annotated[
-    Annotated[str, Tag("<text>")] | Annotated[BundleRef, Tag("<bundle>")],
-    Discriminator(_context_kind),
-]
+Handed = Annotated[Annotated[str, Tag("<text>")] | Annotated[BundleRef, Tag("<bundle>")], Discriminator(_context_kind)]
 """An entry of ``context``: an earlier artifact or a bundle by its name, or a bundle with its scope."""
 
 

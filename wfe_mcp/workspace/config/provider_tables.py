@@ -202,10 +202,7 @@ class RoleSettings(Table):
     def frozen(self, name: str, *, from_project: bool = False, is_unsigned: bool = False) -> "FrozenRole":
         """The role as a run freezes it."""
         return FrozenRole(
-            name=name,
-            from_project=from_project,
-            is_unsigned=is_unsigned,
-            **self.model_dump(exclude_none=True),
+            name=name, from_project=from_project, is_unsigned=is_unsigned, **self.model_dump(exclude_none=True)
         )
 
 

@@ -297,11 +297,7 @@ def _read_plain(fd: int, shown: str, max_bytes: int) -> bytes:
     finally:
         os.close(fd)
     if len(content) > limit:
-        raise Refused(
-            "too_large",
-            f"'{shown}' is larger than {limit:,} bytes.",
-            "Make it smaller, or split it.",
-        )
+        raise Refused("too_large", f"'{shown}' is larger than {limit:,} bytes.", "Make it smaller, or split it.")
     return content
 
 

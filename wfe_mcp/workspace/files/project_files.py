@@ -90,12 +90,7 @@ def write_atomic(root: Path, relative: str, content: bytes | str) -> None:
 
 
 def write_bundle(
-    root: Path,
-    folder: str,
-    files: Mapping[str, str | bytes],
-    *,
-    replace: bool = False,
-    gone: Sequence[str] = (),
+    root: Path, folder: str, files: Mapping[str, str | bytes], *, replace: bool = False, gone: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """Write all the files below ``folder`` (``""`` is the root), or none. The written paths, relative to the root.
 
