@@ -19,7 +19,6 @@ _NEEDS = {
 }
 _MORE = {"passkey": "A PIN is not enough. Sign on the decision page, whose address wfe-mcp ui shows."}
 
-
 _SEVERAL = "What several people approve, one alone can neither skip nor accept by force."
 
 

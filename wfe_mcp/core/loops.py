@@ -145,7 +145,6 @@ LoopEvent = e.LoopOpened | e.ItemOpened | e.ItemClosed | e.LoopFinished
 _SKIPPED = Skipped()
 _OPEN = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING}
 
-
 GONE = {AttemptStatus.SUPERSEDED, AttemptStatus.CANCELLED, AttemptStatus.ROLLED_BACK}
 """Statuses of attempts that are over and left behind."""
 

@@ -37,7 +37,6 @@ _OTHERS: tuple[tuple[re.Pattern[str], str], ...] = (
 _PROGRAM = r"\bwfe-mcp"
 _CASE = re.compile(r"\b(?:Ask|Tell) the user: ([a-z])")
 
-
 _FIELDS = {
     "--title TEXT": "'title': TEXT",
     "--body TEXT": "'body': TEXT",

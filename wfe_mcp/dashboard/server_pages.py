@@ -53,7 +53,6 @@ from wfe_mcp.views.pages.inbox_of_person import as_seen_by, people_at
 
 NO_PIN_HERE = "That command is for the terminal of the server. This page takes no PIN: decisions are signed with a passkey of yours that was made at this address and is pinned in the project."
 
-
 _APPLICATION = ("/app", "/app/")
 _OPEN = frozenset((*_APPLICATION, *(f"/{name}" for name in FILES)))
 """Files of pages, which are the same for everyone. A browser asks for some beside a login, which another one would end."""

@@ -150,7 +150,6 @@ def _lines(pattern: str) -> re.Pattern[str]:
 
 _UNITTEST_PASSING = _lines(r"^(\w+ \([\w.]+\))(?:\n.*)? \.\.\. ok$")
 
-
 _ASSERTION = re.compile(r"^(not )?ok +\d+\b( -)? *(.*)$")
 _DIRECTIVE = re.compile(r"(?:^| )# ?(?:skip|todo)", re.IGNORECASE)
 _COMMENT = re.compile(r"^# (?! )(.+)$")

@@ -38,7 +38,6 @@ _CARRIED = words(
     """
 )
 
-
 _KNOWN = {
     "": ("tasks",),
     "tasks": _CARRIED,

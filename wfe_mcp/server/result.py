@@ -36,7 +36,6 @@ HOW_TO_PAGE = (
     "resource: wfe://runs/RUN, wfe://templates/NAME, wfe://runs/RUN/artifacts/PHASE/ARTIFACT"
 )
 
-
 log = logging.getLogger("wfe_mcp.server")
 
 

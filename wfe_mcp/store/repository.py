@@ -30,7 +30,6 @@ R = TypeVar("R")
 D = TypeVar("D", bound="DataclassInstance")
 P = TypeVar("P")
 
-
 OURS = RUN.c.origin_sha256.is_(None)
 """Local runs. An imported run is read-only: nothing in it is open, holds a lease, or was paid for here."""
 

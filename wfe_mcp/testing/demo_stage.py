@@ -123,7 +123,6 @@ FAILING_TEST = (
 """
 )
 
-
 ENVIRONMENT = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 """The user's pytest plugins cost a second per test run, and are not part of the demo."""
 

@@ -22,7 +22,6 @@ Role = Annotated[
     str, typer.Option("--role", metavar="NAME", help="Who works it now: a configured role, or client (the agent).")
 ]
 
-
 From = Annotated[
     str,
     typer.Option("--from", metavar="STEP", help="Of a phase of steps: run again from this step on, keep the others."),

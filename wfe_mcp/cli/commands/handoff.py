@@ -39,7 +39,6 @@ def handoff(invocation: Invocation, run: SomeRun = "", write: Write = "", force:
 
 OfPhase = Annotated[str, typer.Argument(metavar="[PHASE]", help="The phase; without it the one that is next.")]
 
-
 AnyRun = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it the project itself.")]
 Tokens = Annotated[
     int, typer.Option("--tokens", metavar="N", min=200, max=2500, help="Without a run: the most tokens of the JSON.")

@@ -27,7 +27,6 @@ At = Annotated[
 ]
 Step = Annotated[bool, typer.Option("--step", help="What each event changed; on a terminal one after the other.")]
 
-
 Exact = Annotated[bool, typer.Option("--exact", help="On a terminal too: UTC times to the second.")]
 
 

@@ -26,7 +26,6 @@ Kind = Annotated[
 ]
 Folder = Annotated[str, typer.Argument(metavar="[DIR]", help="The folder; without it the current one.")]
 
-
 MOST_SHOWN = 8
 """Lines of a kind of finding, unless it is asked for."""
 

@@ -12,7 +12,6 @@ from wfe_mcp.core.errors import Refused
 
 Hooks = Annotated[bool, typer.Option("--hooks", hidden=True, help="Of earlier plans; it is refused.")]
 
-
 Server = Annotated[
     str, typer.Option("--server", metavar="URL", help="Pass its calls on to this wfe-mcp server, with your files.")
 ]

@@ -43,16 +43,13 @@ Tools = Annotated[
     ),
 ]
 
-
 At = Annotated[
     str, typer.Option("--at", metavar="N", help="As it was after event N of its log, or at a checkpoint (cp-12).")
 ]
 
-
 Files = Annotated[bool, typer.Option("--files", help="Instead: list the files of the last checkpoint by then.")]
 File = Annotated[str, typer.Option("--file", metavar="PATH", help="Instead: print one of these files.")]
 To = Annotated[str, typer.Option("--to", metavar="DIR", help="With --files: write them into a new folder.")]
-
 
 Decision = Annotated[
     bool, typer.Option("--decision", help="Instead: what waits for your approval, as approve shows it.")

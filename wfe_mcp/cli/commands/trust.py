@@ -15,7 +15,6 @@ Names = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]…", help="What to trust; without it everything shown.")
 ]
 
-
 IN_PERSON = (
     "Run it in a terminal of your own: wfe-mcp trust; or: wfe-mcp trust --yes --pin-fd N; in a browser: wfe-mcp ui"
 )

@@ -15,7 +15,6 @@ Idle = Annotated[
     typer.Option("--idle", metavar="DURATION", help="Stop after this long without a visitor when nothing waits: 30m."),
 ]
 
-
 OnDemand = Annotated[bool, typer.Option("--on-demand", hidden=True, help="End where a page runs already.")]
 
 

@@ -37,7 +37,6 @@ Anchors = Annotated[
     typer.Option("--anchors", metavar="REF", help="Compare with the anchors of this ref too, such as a pushed copy."),
 ]
 
-
 Anchor = Annotated[
     bool,
     typer.Option(
@@ -83,7 +82,6 @@ Since = Annotated[
         help="With --branch: trust this commit and its approvers; check what came after it.",
     ),
 ]
-
 
 After = Annotated[
     str, typer.Option("--after", metavar="RUN", help="Continue after this run, where an earlier verify was stopped.")

@@ -15,7 +15,6 @@ Queues = Annotated[
 ]
 Everywhere = Annotated[bool, typer.Option("--all", help="Jobs of all projects of the database, not only this one.")]
 
-
 UntilClosed = Annotated[
     bool, typer.Option("--until-closed", hidden=True, help="Until standard input is closed; no phases.")
 ]

@@ -57,7 +57,6 @@ keys of a tool's answer; `next` names the calls that are legal now, by the names
 something has the header `Content-Type: application/json`, also without a body.
 """
 
-
 _ROUTERS = (
     session.router,
     grants.router,

@@ -32,7 +32,6 @@ class Body(BaseModel):
 
 PhaseName = Annotated[str, Field(min_length=1)]
 
-
 Pin = Annotated[str, Field(max_length=200, description="the user's PIN, typed at the page; programs have none")]
 
 

@@ -54,7 +54,6 @@ _FORGOTTEN = timedelta(minutes=30)
 _LOOK_S = 0.5
 _TRIES = 3
 
-
 _SHOWN = {CallPurpose.WORK, CallPurpose.STEP}
 """What a page shows as it grows."""
 

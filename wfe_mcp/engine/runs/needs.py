@@ -28,7 +28,6 @@ from wfe_mcp.store.records.runs import LoadedRun
 
 WaitingOn = Literal["agent", "human", "job", "reviewer", "none"]
 
-
 NOT_OVER = (RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCKED, RunStatus.FAILED)
 """The runs that wait for anything: those that stopped wait for a person."""
 

@@ -30,7 +30,6 @@ from wfe_mcp.workspace.files.mirror import log_place
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _LOG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 
-
 _OTHERS = tuple(name for name in PARTS if name not in {"documents", "events", "revisions"})
 
 _FIRST = frozenset({"RunStarted", "RunForked"})

@@ -39,7 +39,6 @@ _CALLS_FROM = _SELECT.where(_CALL.run_id == bindparam("run_"), _CALL.started_at 
     _CALL.started_at, _CALL.id
 )
 
-
 _NEWEST_FIRST = select(_CALL.phase, _CALL.model).order_by(_CALL.phase, _CALL.started_at.desc(), _CALL.id.desc())
 
 

@@ -51,7 +51,6 @@ _TOTALS = (
     .order_by(sa.func.min(TOOL_CALL.c.started_at))
 )
 
-
 _ROW: sa.ColumnElement[int] = sa.literal_column("tool_call.rowid", sa.Integer)
 _LAST_ROW = sa.select(sa.func.max(_ROW)).select_from(TOOL_CALL)
 _NEWS = (

@@ -135,7 +135,6 @@ _KEEP = insert_new(KEPT_RUN)
 _RELEASE = sa.delete(KEPT_RUN).where(KEPT_RUN.c.run_id == sa.bindparam("run_"))
 _KEPT = sa.select(KEPT_RUN.c.run_id)
 
-
 _ALL = -1
 
 

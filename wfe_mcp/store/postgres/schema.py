@@ -67,7 +67,6 @@ WHERE run.id = NEW.run_id AND run.origin_sha256 IS NULL
 AND json_typeof(lock.value) = 'string' AND NEW.status IN ('running', 'gating', 'awaiting', 'failed');
 """  # noqa: S608 - our names
 
-
 _ONLY_OURS = f"SET search_path = {SCHEMA}, pg_temp"
 """A trigger reads our tables, whatever tables of these names a session has made for itself."""
 

@@ -33,7 +33,6 @@ _PARTS = {
 """The parts of a decision whose texts others write, besides the changed files."""
 WHY = "They are written out below, for example as <U+200B>. A model or a program may read them."
 
-
 WHY_ALIKE = "So it is another name than the one that it looks like."
 
 

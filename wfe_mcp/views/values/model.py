@@ -118,7 +118,6 @@ def as_text(value: object) -> str:
 
 _WHOLE_BYTES = 6_000
 
-
 _NONE = object()
 
 

@@ -122,7 +122,6 @@ _FEEDBACK: dict[str, Any] = {
 }
 _PHASE = Fields({**dict.fromkeys(("id", "path", "attempt"), OPEN), "feedback": SchemaNode(_FEEDBACK, _FEEDBACK)})
 
-
 _NONE: Mapping[str, KnownValue] = {}
 
 

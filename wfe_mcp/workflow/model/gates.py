@@ -387,6 +387,5 @@ Gate = Annotated[
     discriminate_by("kind"),
 ]
 
-
 GATES = by_kind(get_args(member)[0] for member in get_args(get_args(Gate)[0]))
 """Every kind of gate by its name."""

@@ -23,7 +23,6 @@ from wfe_mcp.workspace.config.toml_text import read_toml
 Path = tuple[str, ...]
 Document = dict[str, Any]
 
-
 _MOST_READ = 4_000_000
 """Characters that are read at most to find where the statements of one file end."""
 # Every other line goes on in the next one: only lists and texts in three quotes, or a table around them, are longer than a line.

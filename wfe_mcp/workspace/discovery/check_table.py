@@ -187,7 +187,6 @@ _CODE = (".venv", "venv", "tests", "test", "node_modules")
 _is_flutter = mentions(r"^\s+sdk:\s*flutter\b", "pubspec.yaml")
 _is_python = has("pyproject.toml", "setup.py", "requirements.txt", "*.py")
 
-
 ROWS: tuple[OfferedCheck, ...] = (
     OfferedCheck("python", "test", _always, python.pytest_or_unittest, writes=python.coverage_files),
     OfferedCheck("python", "build", _always, python.distribution, writes=("dist/**",)),

@@ -275,7 +275,6 @@ _NOT_PLAIN = (b"refstorage", b"sharedrepository")
 """Configuration keys that mean another ref store, or other permissions."""
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
-
 OWN_BRANCHES = "refs/worktree/heads/"
 """A branch of one work tree alone: what a developer's clone has checked out, where the server holds a copy of it."""
 

@@ -202,7 +202,6 @@ _OURS = re.compile(
     re.VERBOSE,
 )
 
-
 _ARTIFACT = re.compile(r"runs/[^/]+/[^/]+/\d+/artifact/.+")
 
 
