@@ -15,7 +15,6 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.views.runs.models import RollbackPreview
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from wfe_mcp.core.model import By, TakesBack
@@ -60,12 +59,8 @@ def rollback(
 
     It asks for your PIN where that reverses your decision. The present state is saved as a checkpoint first; wfe-mcp undo restores it.
     """
-    from wfe_mcp.views.answers import rollback as history
-
     run = invocation.resolve_run(run)
-
-    way = partial(history.go_back, to=to)
-    _take_back(invocation, run, way, "rollback", pin_fd, to=to, files=not no_files, dry_run=dry_run, discard=discard)
+    _take_back(invocation, run, "rollback", pin_fd, to=to, files=not no_files, dry_run=dry_run, discard=discard)
 
 
 def undo(
@@ -81,10 +76,10 @@ def undo(
 
     Your own decisions need your PIN. The undo of a rollback restores its files too; after any other command files change only with --files.
     """
-    from wfe_mcp.views.answers import rollback as history
-
     run = _run(invocation, run)
     if delivery:
+        from wfe_mcp.views.answers import rollback as history
+
         if dry_run:
             invocation.render(history.undo_delivery(invocation.engine, invocation.by, run, dry_run=True))
             return
@@ -94,8 +89,7 @@ def undo(
             )
         )
         return
-
-    _take_back(invocation, run, history.undo, "undo", pin_fd, files=files, dry_run=dry_run, discard=discard)
+    _take_back(invocation, run, "undo", pin_fd, files=files, dry_run=dry_run, discard=discard)
 
 
 def redo(
@@ -107,17 +101,13 @@ def redo(
     pin_fd: PinFd = None,
 ) -> None:
     """Redo what was undone last in a run."""
-    from wfe_mcp.views.answers import rollback as history
-
     run = _run(invocation, run)
-
-    _take_back(invocation, run, history.redo, "redo", pin_fd, files=files, dry_run=dry_run, discard=discard)
+    _take_back(invocation, run, "redo", pin_fd, files=files, dry_run=dry_run, discard=discard)
 
 
 def _take_back(
     invocation: Invocation,
     run: str,
-    way: "Callable[..., Envelope]",
     kind: "TakesBack",
     pin_fd: int | None,
     *,
@@ -126,14 +116,16 @@ def _take_back(
     dry_run: bool,
     discard: bool,
 ) -> None:
-    """Go that ``way``, or with ``dry_run`` show what it would do; that is shown, too, before it asks for the PIN."""
-    from wfe_mcp.views.answers.rollback import preview
+    """Go that way, or with ``dry_run`` show what it would do; that is shown, too, before it asks for the PIN."""
+    from wfe_mcp.views.answers import rollback as history
+
+    way = {"rollback": partial(history.go_back, to=to), "undo": history.undo, "redo": history.redo}[kind]
 
     def go(by: "By") -> "Envelope":
         return way(invocation.engine, by, run, files=files, discard=discard)
 
     def show_plan() -> str:
-        answer = preview(invocation.engine, run, to, files, kind, discard=discard)
+        answer = history.preview(invocation.engine, run, to, files, kind, discard=discard)
         invocation.screen.talk(*_foreseen(answer))
         view = answer.view_as(RollbackPreview)
         if view.ways and not discard:  # no PIN for what is refused
@@ -149,7 +141,7 @@ def _take_back(
         )
 
     if dry_run:
-        answer = preview(invocation.engine, run, to, files, kind, discard=discard)
+        answer = history.preview(invocation.engine, run, to, files, kind, discard=discard)
         invocation.render(answer, render)
     else:
         invocation.render(invocation.as_needed(go, pin_fd, show_plan, person=discard))
