@@ -48,9 +48,10 @@ def work_in(source: Path, wanted: str = "") -> ImportedWork | None:
     names = [wanted] if wanted else list(TOOLS)
     pieces = [(name, path) for name in names for path in dict.fromkeys(TOOLS[name].found(source))]
     if len(pieces) > 1:
+        listed = shorten_names([f"{path} ({TOOLS[name].title})" for name, path in pieces], 5)
         raise Refused(
             "bad_argument",
-            f"{source} holds {len(pieces)} pieces of work: {_join_pieces(pieces)}.",
+            f"{source} holds {len(pieces)} pieces of work: {listed}.",
             f"Name one of them: wfe-mcp import {pieces[0][1]}",
             tuple(Detail(str(path), TOOLS[name].title) for name, path in pieces),
         )
@@ -83,10 +84,6 @@ def nearest_formats(source: Path) -> str:
 
 def _names(source: Path) -> list[str]:
     return sorted(path.name for path in source.iterdir()) if source.is_dir() else [source.name]
-
-
-def _join_pieces(pieces: list[tuple[str, Path]]) -> str:
-    return shorten_names([f"{path} ({TOOLS[name].title})" for name, path in pieces], 5)
 
 
 def _tasks_files(source: Path, *places: str) -> Iterator[tuple[Path, object]]:

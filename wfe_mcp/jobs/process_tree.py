@@ -64,13 +64,8 @@ def process_tree(pid: int | None, start: float | None, mark: str | None) -> list
                 process = psutil.Process(other)
                 if _is_in_group(other, group) or _has_mark(process, mark):
                     processes[other] = process
-    untouchable = _untouchable()
+    untouchable = {0, 1, os.getpid(), *(ancestor.pid for ancestor in ancestors())}  # rule 3
     return [process for process in processes.values() if process.pid not in untouchable and _lives(process)]
-
-
-def _untouchable() -> set[int]:
-    """The pids of rule 3."""
-    return {0, 1, os.getpid(), *(ancestor.pid for ancestor in ancestors())}
 
 
 def _orphaned_group(pid: int | None, start: float | None) -> int | None:

@@ -134,7 +134,9 @@ def claims_found(
         above, claims = _claims_of(engine, tx, run, stage)
     is_needed = _is_needed(settings)
     if claims and settings.untrusted:
-        return ClaimsFound((), is_needed, _untrusted_judgement(claims[0]))
+        name = claims[0].id
+        what, todo = f"{_UNTRUSTED} {name} wait for a person.", "ask the user to look at it and run: wfe-mcp trust"
+        return ClaimsFound((), is_needed, needs_trust("claims", what, todo, {"claim": name}))
     level, checks = least_evidence(engine, settings), frozen.get("checks", {})
     scene = _Scene(engine, Path(run.worktree), folder, child, settings, level, checks)
     judged = [scene.judge_claim(claim, stage, above) for claim in claims]
@@ -308,8 +310,3 @@ def keep(engine: Engine, tx: Tx, name: str, results: Sequence[Mapping[str, Any]]
     """The claim with these results, kept."""
     claim = tx.items.get(engine.project_id, name)
     return keep_changes(engine, tx, claim, values_with_results(claim, results), SYSTEM)
-
-
-def _untrusted_judgement(claim: Item) -> Judgement:
-    what = f"{_UNTRUSTED} {claim.id} wait for a person."
-    return needs_trust("claims", what, "ask the user to look at it and run: wfe-mcp trust", {"claim": claim.id})

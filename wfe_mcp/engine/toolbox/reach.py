@@ -72,7 +72,8 @@ def tool(
                 )
             reply = run(values)
         except Refused as no:
-            return _bound_result(ToolResult(_refusal_text(no), False))
+            details = "".join(f"\n- {detail.message}" for detail in no.details[:10])
+            return _bound_result(ToolResult(f"{no}{details}", False))
         except OSError as exc:
             reason = exc.strerror or exc
             return ToolResult(f"'{name}' could not be done: {reason}. Try another path, or continue without it.", False)
@@ -142,11 +143,6 @@ def page(lines: Sequence[str], first: int, count: int, call: Callable[[int], str
         left = len(lines) - after + 1
         shown.append(f"[{left:,} more line{'s' if left > 1 else ''}. Next: {call(after)}]")
     return "\n".join(shown)
-
-
-def _refusal_text(no: Refused) -> str:
-    details = "".join(f"\n- {detail.message}" for detail in no.details[:10])
-    return f"{no}{details}"
 
 
 def _bound_result(result: ToolResult) -> ToolResult:

@@ -49,12 +49,8 @@ class _Section:
 
 
 def _section(table: sa.Table, *order: Any, left_out: Iterable[str] = (), as_json: Iterable[str] = ()) -> _Section:
-    return _Section(table, frozenset(left_out), order or _by_rowid(table), frozenset(as_json))
-
-
-def _by_rowid(table: sa.Table) -> tuple[Any, ...]:
     rowid: sa.ColumnElement[Any] = sa.literal_column(f"{table.name}.rowid")
-    return (rowid,)
+    return _Section(table, frozenset(left_out), order or (rowid,), frozenset(as_json))
 
 
 _HERE = ("run_id", "project_id")

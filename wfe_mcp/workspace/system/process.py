@@ -194,7 +194,8 @@ def client_of_server(
         return any(mine is not None and mine == other for mine, other in zip(own, its, strict=True))
 
     process = next((ancestor for ancestor in ancestors(pid) if not passes_on(ancestor)), None)
-    return None if process is None or _is_root(process) else process
+    is_root = process is None or process.pid <= 1 or _word(process.name) in _ROOTS
+    return None if is_root else process
 
 
 def serves_page(pid: int, port: int) -> bool:
@@ -293,10 +294,6 @@ def _info(process: "psutil.Process") -> ProcessInfo | None:
     except (psutil.Error, OSError):
         argv = ()
     return ProcessInfo(process.pid, start, name, argv[0] if argv else name, argv)
-
-
-def _is_root(process: ProcessInfo) -> bool:
-    return process.pid <= 1 or _word(process.name) in _ROOTS
 
 
 def _word(path: str) -> str:
