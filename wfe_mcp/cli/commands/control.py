@@ -1,8 +1,9 @@
 """The commands that steer a run: retry, skip, proceed, auto, force-accept, pause, resume and cancel."""
 
 import sys
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +17,7 @@ from wfe_mcp.core.units import plural
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.core.model import By
+    from wfe_mcp.engine.runs.control import Action
     from wfe_mcp.views.moves.outlook import Way
 
 Role = Annotated[
@@ -94,7 +96,6 @@ def auto(invocation: Invocation, first: First, second: Run, pin_fd: PinFd = None
     'on' asks for your PIN.
     """
     from wfe_mcp.core.commands import SetAuto
-    from wfe_mcp.views.answers.tool_answers import control_run
 
     switch, run = (first, second) if first in {"on", "off"} else (second, first)  # both orders are clear
     if switch not in {"on", "off"}:
@@ -103,8 +104,7 @@ def auto(invocation: Invocation, first: First, second: Run, pin_fd: PinFd = None
     if switch == "on":
         refuse_early(invocation, run, partial(SetAuto, auto=True))
     by = invocation.by if switch == "off" else invocation.person(pin_fd, "switch automatic mode on")
-    answer = control_run(invocation.engine, by, run, "auto_on" if switch == "on" else "auto_off")
-    invocation.give_control_answer(answer, f"Turned {switch} automatic mode of")
+    _control(invocation, by, run, "auto_on" if switch == "on" else "auto_off", f"Turned {switch} automatic mode of")
 
 
 def force_accept(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
@@ -138,11 +138,9 @@ def pause(invocation: Invocation, run: Run, reason: Reason = "", pin_fd: PinFd =
 
     With a PIN (--pin-fd) only a person can resume the run.
     """
-    from wfe_mcp.views.answers.tool_answers import control_run
-
     run = invocation.resolve_run(run)
     by = invocation.by if pin_fd is None else invocation.person(pin_fd, "pause the run")
-    invocation.give_control_answer(control_run(invocation.engine, by, run, "pause", reason=reason), "Paused")
+    _control(invocation, by, run, "pause", "Paused", reason=reason)
 
 
 def resume(
@@ -158,17 +156,13 @@ def resume(
     It asks for your PIN. --max-cost, --max-tokens and --timeout replace the limits of the template and the
     configuration for this run.
     """
-    from wfe_mcp.views.answers.tool_answers import control_run
-
     run = invocation.resolve_run(run)
     timeout_s = seconds_of(timeout)
     if timeout_s is None:  # a run whose time is over continues with more time only
         say_what_follows(invocation, run, "resume", "")
     by = invocation.person(pin_fd, "resume the run")
-    answer = control_run(
-        invocation.engine, by, run, "resume", max_cost_usd=max_cost, max_tokens=max_tokens, timeout_s=timeout_s
-    )
-    invocation.give_control_answer(answer, "Resumed")
+    limits = {"max_cost_usd": max_cost, "max_tokens": max_tokens, "timeout_s": timeout_s}
+    _control(invocation, by, run, "resume", "Resumed", **limits)
 
 
 SomeRun = Annotated[str, typer.Argument(metavar="[RUN]", help="The run, or the first characters of its id.")]
@@ -193,7 +187,6 @@ def cancel(
         _archive_stale(invocation, reason)
         return
     from wfe_mcp.core.commands import Cancel
-    from wfe_mcp.views.answers.tool_answers import control_run
 
     run = invocation.resolve_run(run)
     refuse_early(invocation, run, Cancel)
@@ -203,9 +196,7 @@ def cancel(
         record = invocation.record(run)
         title = record.title if record is not None else ""
         require_confirmation(f'Cancel {run} "{title}"? It cannot be resumed.')
-    invocation.give_control_answer(
-        control_run(invocation.engine, invocation.by, run, "cancel", reason=reason), "Cancelled"
-    )
+    _control(invocation, invocation.by, run, "cancel", "Cancelled", reason=reason)
 
 
 def _confirm_stale(invocation: Invocation) -> None:
@@ -251,12 +242,20 @@ def proceed(invocation: Invocation, run: Run, phase: HeldPhase = "", pin_fd: Pin
 
     It asks for your PIN.
     """
-    from wfe_mcp.views.answers.tool_answers import control_run
-
     run = invocation.resolve_run(run)
     say_what_follows(invocation, run, "proceed", phase)
     by = invocation.person(pin_fd, "continue the run")
-    invocation.give_control_answer(control_run(invocation.engine, by, run, "proceed", phase), "Continued")
+    _control(invocation, by, run, "proceed", "Continued", phase=phase)
+
+
+def _control(invocation: Invocation, by: "By", run: str, action: "Action", what: str, **more: Any) -> None:
+    """Control the run, and give the answer; its summary is ``what`` and the run."""
+    from wfe_mcp.views.answers.tool_answers import control_run
+
+    answer = control_run(invocation.engine, by, run, action, **more)
+    record = invocation.record(answer.run)
+    assert record is not None, "it was found"
+    invocation.render(replace(answer, summary=f'{what} {record.id} "{record.title}".'))
 
 
 def say_what_follows(invocation: Invocation, run: str, way: "Way", phase: str) -> None:

@@ -288,12 +288,6 @@ class Invocation:
             answer = replace(answer, phase=phase, state=str(loaded.state.current(PhasePath(phase)).status))
         self.render(answer)
 
-    def give_control_answer(self, answer: Envelope, what: str) -> None:
-        """Give the answer of a control command; its summary is ``what`` and the run."""
-        record = self.record(answer.run)
-        assert record is not None, "it was found"
-        self.render(replace(answer, summary=f'{what} {record.id} "{record.title}".'))
-
     def render(self, envelope: Envelope, show: Callable[[Screen], None] | None = None) -> None:
         """Give the answer. ``show`` writes it for people in place of the usual form."""
         self.exit_code = DONE if envelope.ok else REFUSED
