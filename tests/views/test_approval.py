@@ -120,8 +120,8 @@ def test_watched_files_are_named_without_their_content(scene: Scene) -> None:
     scene.submit(run, "plan")
     view = shown(scene, run)
     assert [one.text for one in view.unusual] == [
-        "New since the run began, and ignored by git: .env.",
-        "Changed since the run began, and ignored by git: conftest.py.",
+        "New since the run began, and ignored by git or unreadable: .env.",
+        "Changed since the run began, and ignored by git or unreadable: conftest.py.",
     ]
     assert view.changes[0].watched == (Named(".env", "new"), Named("conftest.py", "changed"))
     assert "canary" not in str(plain(view))

@@ -33,7 +33,7 @@ def test_each_change_is_shown_with_its_lines_or_named(root: Path, repo: Git) -> 
         "+    return 0",
         "added picture.png, not shown: binary",
         "mode run.sh (mode 100644 -> 100755)",
-        "new, ignored by git: pytest.ini",
+        "new, ignored by git or unreadable: pytest.ini",
     ]
     assert diff_text(root, before, before) == ""
 
@@ -50,7 +50,7 @@ def test_no_name_of_a_file_makes_a_line_of_its_own(root: Path, repo: Git) -> Non
         "added b⏎+fine",
         "@@ -1,0 +1,1 @@",
         "+run()",
-        "new, ignored by git: c⏎-x/conftest.py",
+        "new, ignored by git or unreadable: c⏎-x/conftest.py",
     ]
 
 

@@ -111,7 +111,7 @@ def _persons(shown: Mapping[str, Any]) -> str:
         *(f"this is unusual: {line['text']}" for line in _rows(shown, "unusual") if line["weight"] != "note"),
         *(f"it changes {path}, which defines checks" for path in paths if defines_checks(path)),
         *(f"{path} is a link now, and no file" for path in linked),
-        *(f"it changes {path}, which git ignores" for path in ignored),
+        *(f"it changes {path}, which no diff has" for path in ignored),
         *(f"{line['by']} left out {line.get('gate') or line['phase']}" for line in left_out),
         "an attempt was sent back" if sent_back else "",
         "it leaves questions open" if _rows(artifact, "questions") else "",

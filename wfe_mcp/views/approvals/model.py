@@ -58,9 +58,9 @@ class NotDone:
 class Change:
     """The files that differ between tree ``before`` and what is decided. ``since``: the moment of ``before``.
 
-    ``watched``: files that git ignores and a check may read, by path; each is ``new``, ``changed`` or ``removed``. Their
-    content is not shown, it may be a secret. ``note``: why the files cannot be compared. ``commits``: what of it git's HEAD
-    lacks, in a sentence; empty where it has all.
+    ``watched``: files that git ignores, or the server cannot read, and a check may read, by path; each is ``new``,
+    ``changed`` or ``removed``. Their content is not shown, it may be a secret. ``note``: why the files cannot be compared.
+    ``commits``: what of it git's HEAD lacks, in a sentence; empty where it has all.
     """
 
     since: str

@@ -298,7 +298,7 @@ def _of_watched(overview: Overview, changes: Sequence[Change]) -> Iterator[Unusu
             paths = [file.name for file in change.watched if file.value == how]
             in_wfe = [path for path in paths if is_ours(path) and not is_draft(path)]
             others = [path for path in paths if not is_ours(path)]
-            for listed, where in ((others, "ignored by git"), (in_wfe, "in the folder of wfe-mcp")):
+            for listed, where in ((others, "ignored by git or unreadable"), (in_wfe, "in the folder of wfe-mcp")):
                 if listed:
                     yield Unusual(
                         "warning",

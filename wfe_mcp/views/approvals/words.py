@@ -197,7 +197,7 @@ def trees(change: model.Change) -> str:
 def watched_sentences(change: model.Change) -> list[str]:
     """A sentence for each file outside the tree that a check may read."""
     return [
-        f"{file.name} is {'in .wfe' if file.name.startswith('.wfe/') else 'ignored by git'} and {file.value}; "
+        f"{file.name} is {'in .wfe' if file.name.startswith('.wfe/') else 'ignored by git or unreadable'} and {file.value}; "
         "a check may read it. Its content is not shown."
         for file in change.watched
     ]

@@ -375,7 +375,7 @@ def diff_text(root: Path, old: str, new: str, ignore_globs: Sequence[str] = (), 
         "".join(f"{line}\n" for line in _lines(file)) for file in files if not match_globs(file.path, ignore_globs)
     ]
     parts += [
-        f"{how}, ignored by git: {one_line(path)}\n"
+        f"{how}, ignored by git or unreadable: {one_line(path)}\n"
         for how, paths in watched_files.items()
         for path in paths
         if not match_globs(path, ignore_globs)
