@@ -18,6 +18,7 @@ from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.runs.overview import overview
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.pages.artifact import artifact_page
+from wfe_mcp.views.reports.run_rows import run_rows
 from wfe_mcp.workspace.system.location import project_at
 
 STOP = [{"do": "wait_human"}]
@@ -328,6 +329,17 @@ def test_who_looks_at_a_run_sees_that_the_time_of_a_phase_is_over(scene: Scene, 
     if look == "status":
         assert scene.status(run).waiting_on == "human"
     assert waiting(scene) == [run]
+
+
+def test_a_list_shows_what_its_own_look_at_a_run_changed(scene: Scene) -> None:
+    run, (neighbour, other) = scene.start(phase("slow", timeout="10m")), scene.neighbour()
+    scene.begin(run, "slow", other)
+    neighbour.end()
+    scene.clock.advance(minutes=11)
+    with scene.store.read() as tx:
+        page = tx.runs.page(scene.engine.project_id)
+    (row,) = run_rows(scene.engine, page.runs)
+    assert row.updated_at == scene.clock().isoformat()
 
 
 def waiting(scene: Scene) -> list[str]:

@@ -226,6 +226,8 @@ def run_row(
 
     ``folder``: "" where the caller is in the run's.
     """
+    if overview is not None:
+        run = overview.loaded.record  # newer: a look may change it
     now = place if overview is None else place_of(overview.loaded.state)
     state = run.status if overview is None else shown_status(overview)
     return view_of(
