@@ -1,6 +1,7 @@
 """Changes are anchored soon, automatically, without delaying a caller."""
 
 import subprocess
+import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
@@ -52,6 +53,17 @@ def test_a_decision_is_anchored_by_itself(scene: Scene) -> None:
     scene.do(run, "plan")
     approvals.decide(scene.engine, HUMAN, run, "plan")
     until(lambda: any(one.runs.get(run) == tail(scene, run) for one in anchors(scene)))
+
+
+def test_a_decision_does_not_wait_for_the_turn_of_a_change_before_it(scene: Scene) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    anchoring = Anchoring(scene.engine)
+    anchoring.note([run])
+    until(lambda: "wfe-anchors" in {thread.name for thread in threading.enumerate()})
+    scene.begin(run, "plan")
+    anchoring.note([run], by_human=True)
+    until(lambda: bool(anchors(scene)))
+    anchoring.close()
 
 
 def test_what_is_left_is_anchored_at_the_end_once_for_all(scene: Scene) -> None:
