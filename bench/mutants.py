@@ -75,6 +75,32 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/cli/commands/test_grant.py",
         "tests/dashboard/api/test_grants.py",
     ),
+    "engine/access": (
+        "tests/engine/access",
+        "tests/engine/approvals/test_several_people.py",
+        "tests/engine/people",
+        "tests/dashboard/api/test_access.py",
+        "tests/dashboard/api/test_session.py",
+        "tests/server/http/test_tokens.py",
+        "tests/server/http/test_idle_tokens.py",
+        "tests/server/http/test_limits.py",
+        "tests/server/http/test_runners.py",
+        "tests/server/http/test_signs_of_life.py",
+        "tests/server/people/test_access.py",
+        "tests/server/people/test_agents.py",
+        "tests/server/people/test_login.py",
+        "tests/server/people/test_lost_roles.py",
+        "tests/server/people/test_other_projects.py",
+        "tests/server/bridge/test_login.py",
+    ),
+    "engine/integrity": (
+        "tests/engine/integrity",
+        "tests/security",
+        "tests/delivery/attestations",
+        "tests/dashboard/test_verify_approvals.py",
+        "tests/cli/commands/test_verify_branch.py",
+        "tests/engine/approvals/test_keys.py",
+    ),
     "engine/evaluation": ("tests/engine/evaluation", "tests/engine/test_flow.py", "tests/engine/phases/test_submit.py"),
 }
 """The packages that are mutated, with the tests that must find it."""
@@ -218,7 +244,9 @@ class Copy:
         """True when the tests pass, False when one fails; None when they took longer than ``limit_s``."""
         # No bytecode: a mutant of the same second and size would be taken for the one before.
         env = os.environ | {"PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"}
-        argv = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", *tests]
+        argv = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider"]
+        # Tests on PostgreSQL are slow, and alone show what is locked there.
+        argv += ["-m", "not slow or postgres", *tests]
         with subprocess.Popen(
             argv, cwd=self.root, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         ) as process:
