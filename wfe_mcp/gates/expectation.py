@@ -121,6 +121,7 @@ class Unmet:
 
 Named = Literal["fails", "passes"]
 _UNCOUNTED = Unmet("which tests ran is unknown: there is no readable test report or summary", True)
+_LOST = Unmet("its runner left no report that counts, as where the program ends it: which tests passed is unknown")
 
 
 def unmet(expectation: Expectation, seen: ObservedResult) -> tuple[Unmet, ...]:
@@ -265,10 +266,9 @@ def _unmet_by_name(expectation: Expectation, key: Named, seen: ObservedResult) -
         yield Unmet(seen.no_test)
     else:
         exact = key in expectation.exact
-        may_be_file = exact and not (key == "passes" and seen.is_report_lost)
         for name in wanted:
             fault = _by_name(key, name, seen, exact=exact)
-            by_file = may_be_file and fault is not None and fault.is_unknowable
+            by_file = exact and fault is not None and fault.is_unknowable
             left = _by_file(key, name, _file_of(name) or expectation.test_file, seen) if by_file else fault
             if left is not None:
                 yield left
@@ -276,7 +276,7 @@ def _unmet_by_name(expectation: Expectation, key: Named, seen: ObservedResult) -
 
 def _by_name(key: Named, name: str, seen: ObservedResult, *, exact: bool) -> Unmet | None:
     if seen.results is None:
-        return _UNCOUNTED
+        return _LOST if key == "passes" and seen.is_report_lost else _UNCOUNTED
     return (_not_failing if key == "fails" else _not_passing)(name, seen.results, exact=exact)
 
 
