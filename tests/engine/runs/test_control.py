@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, moves, phase, refused
+from wfe_mcp.core.model import By
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.prompts import LineComment, with_comments
 from wfe_mcp.dashboard.engines import Engines
@@ -273,6 +274,14 @@ def test_an_agent_opens_no_attempt_over_the_head_of_another_that_lives(scene: Sc
     _, pid, _ = neighbour.holder.rsplit(":", 2)
     assert (found.code, f"(process {pid} on " in found.message) == ("leased", True)
     assert answers.retry_phase(scene.engine, HUMAN, run, "plan").data["attempt"] == 2
+
+
+@pytest.mark.parametrize("by", [AGENT, HUMAN], ids=["agent", "human"])
+def test_of_a_phase_whose_worker_is_gone_a_new_attempt_can_be_opened(scene: Scene, by: By) -> None:
+    run, (neighbour, other) = scene.start(phase("plan")), scene.neighbour()
+    scene.begin(run, "plan", other)
+    neighbour.end()
+    assert answers.retry_phase(scene.engine, by, run, "plan").data["attempt"] == 2
 
 
 def test_a_worker_leaves_the_jobs_of_another_project_alone(scene: Scene, tmp_path: Path) -> None:

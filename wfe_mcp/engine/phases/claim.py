@@ -134,14 +134,12 @@ def _with_holder(tx: Tx, run: str, attempt: Attempt | None, refused: Refused) ->
     return held_by_another(tx, run, attempt, refused.hint)
 
 
-def free_dead_leases(current: RunChange) -> None:
-    """Phases whose holder is gone are ready again; one whose time is over has failed."""
+def free_dead_leases(current: RunChange, kept: PhasePath | None = None) -> None:
+    """Phases whose holder is gone are ready again, but ``kept``; one whose time is over has failed."""
+    in_work = {AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING}
     for attempt in current.state.moving_attempts:
-        if current.engine.lease_is_lost(current.tx, attempt) and attempt.status in {
-            AttemptStatus.RUNNING,
-            AttemptStatus.GATING,
-            AttemptStatus.AWAITING,
-        }:
+        is_dead = attempt.status in in_work and current.engine.lease_is_lost(current.tx, attempt)
+        if is_dead and attempt.phase != kept:
             on = current.values_of(attempt)
             late = c.TimeOut(**on)
             current.give(c.LoseLease(**on) if refusal(current.state, late) else late)

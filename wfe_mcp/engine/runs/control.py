@@ -49,9 +49,9 @@ def retry(
     says of its open blockers.
     """
     with change_run(engine, run_id, by) as current:
-        # A dead worker's phase is no one's: an agent may open the next attempt.
-        free_dead_leases(current)
         path = PhasePath(phase)
+        # Of a dead worker's phase anyone opens the next attempt, so that one stays; the others are ready again.
+        free_dead_leases(current, kept=path)
         _refuse_others_work(current, path)
         if role is not None and role != CLIENT_ROLE:
             from wfe_mcp.engine.models.roles import fill_role  # the tables of providers, which a status does not need
@@ -171,6 +171,8 @@ def _refuse_others_work(current: RunChange, path: PhasePath) -> None:
     """Refuse an agent's new attempt while another live worker holds the phase; a person may open one."""
     attempt = current.state.attempts.get(path, (None,))[-1]
     if attempt is None or current.by.is_human or attempt.holder in {None, current.engine.holder}:
+        return
+    if current.engine.lease_is_lost(current.tx, attempt):
         return
     if attempt.status in {AttemptStatus.RUNNING, AttemptStatus.GATING}:
         hint = "Only its holder, or a person, opens a new attempt; take another phase."
