@@ -25,6 +25,7 @@ from wfe_mcp.engine.models.budgets import pause_over_budget
 from wfe_mcp.engine.notifications.notify import desktop_command, last_failure, send
 from wfe_mcp.engine.outbox.outbox import quiet_until
 from wfe_mcp.engine.runs import control
+from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.answers.starting import start_run
 from wfe_mcp.views.approvals import answers as decisions
@@ -334,6 +335,33 @@ def test_what_a_person_did_before_the_call_is_not_shown(scene: Scene) -> None:
     answers.submit_artifact(scene.engine, HUMAN, run, "look", artifact=GOOD)
     scene.work()
     assert heard(scene) == []
+
+
+def test_a_run_that_its_person_ended_or_continued_before_the_call_is_not_shown(scene: Scene) -> None:
+    configure(scene, command())
+    ended, goes_on, spent = (scene.start(phase("plan")) for _ in range(3))
+    for run in (ended, goes_on, spent):
+        with scene.store.tx() as tx:
+            pause_over_budget(scene.engine, tx, run, "The run has spent what it may.")
+    control.control(scene.engine, HUMAN, ended, "cancel")
+    control.control(scene.engine, HUMAN, goes_on, "resume", max_tokens=10)
+    scene.work()
+    assert [one["reference"] for one in heard(scene)] == [spent]
+
+
+def test_who_trusted_what_a_gate_needs_before_the_call_is_not_called(scene: Scene) -> None:
+    configure(scene, command())
+    scene.check("ok", "pass")
+    run = scene.start(phase("plan", {"kind": "command", "check": "ok"}))
+    (scene.root / ".wfe" / "config.toml").unlink()
+    scene.check("ok", "print('changed')", trusted=False)
+    scene.begin(run, "plan")
+    answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
+    while scene.status(run).waiting_on != "human":
+        assert scene.work_one()
+    give_trust(scene.engine, scene.human, [])
+    scene.work()
+    assert (scene.status(run).state, heard(scene)) == ("completed", [])
 
 
 def test_an_approval_that_the_agent_gives_calls_no_one(scene: Scene) -> None:

@@ -68,7 +68,7 @@ def show(engine: Engine, context: JobContext) -> Outcome:
         request = tx.approvals.get(payload["request"]) if payload["request"] else None
         is_over = bool(payload.get("asks")) and not _is_asked(engine, tx, payload, first=context.job.tries == 1)
     if is_over or (payload["request"] and (request is None or request.status != "open")):
-        return Outcome({"dropped": "the request is decided"})
+        return Outcome({"dropped": "its person has done it"})
     if request is not None and payload.get("people"):
         from wfe_mcp.engine.notifications.people import send_to_people  # only where people log in
 
@@ -86,9 +86,11 @@ def show(engine: Engine, context: JobContext) -> Outcome:
 
 
 def _is_asked(engine: Engine, tx: Tx, payload: Mapping[str, Any], *, first: bool) -> bool:
-    """Whether the phase still asks for what the notification is about. ``first``: a standing grant may take it, and is waited for."""
-    run, phase = payload["reference"].split(" ", 1)
+    """Whether the phase, or the run, still asks for what the notification is about. ``first``: a standing grant may take it, and is waited for."""
+    run, _, phase = payload["reference"].partition(" ")
     loaded = engine.load(tx, run)
+    if not phase:
+        return loaded.state.status == payload["asks"]
     attempt = loaded.state.current(PhasePath(phase))
     is_asked = asks(loaded.state, attempt) == payload["asks"]
     if first and is_asked and payload["kind"] == "approval" and may_approve(engine, tx, loaded, phase):

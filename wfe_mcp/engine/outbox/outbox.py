@@ -40,7 +40,7 @@ TRIES = 1000
 
 class _Notice(NamedTuple):
     """Why a person is notified. ``key``: what it is about, which is shown once; ``request``: of a reminder, shown while it is open;
-    ``asks``: what the phase asks of a person, shown while it does.
+    ``asks``: what the phase asks of a person, or how its run stopped; shown while it does.
     """
 
     kind: str
@@ -170,7 +170,10 @@ def _notices(change: RunChange) -> Iterator[_Notice]:
                 yield _Notice("stopped", f"{run}:{phase}:{number}", phase, asks=asked_for)
             case e.GateJudged(phase=phase, attempt=number, verdict=verdict) if verdict.kind is VerdictKind.AWAITING:
                 # Until its configuration is trusted, or a credential stored.
-                yield _Notice("stopped", f"{run}:{phase}:{number}:{verdict.stage}:{verdict.gate}", phase)
+                asked_for = asks(change.state, change.attempt(phase))
+                yield _Notice(
+                    "stopped", f"{run}:{phase}:{number}:{verdict.stage}:{verdict.gate}", phase, asks=asked_for
+                )
             case _ if deployment_of(change, event)[0] == "deployment.failed":
                 yield _Notice("deployment", f"{run}:{change.run.last_seq}")
             case _:
@@ -181,7 +184,7 @@ def _notices(change: RunChange) -> Iterator[_Notice]:
     paused = now.status is RunStatus.PAUSED and now.paused_by_human is (change.by == SYSTEM)
     failed = any(isinstance(event, e.HumanAwaited) for event in change.events)
     if was.status is not now.status and (now.status in _STOPPED or paused) and not failed:
-        yield _Notice("stopped", f"{run}:{change.run.last_seq}")
+        yield _Notice("stopped", f"{run}:{change.run.last_seq}", asks=now.status.value)
 
 
 def _tasks(change: RunChange) -> Iterator[_Notice]:
@@ -193,12 +196,17 @@ def _tasks(change: RunChange) -> Iterator[_Notice]:
 
 
 def asks(state: RunState, attempt: Attempt) -> str:
-    """What an attempt asks of a person: to approve, to work, to let it continue or to reopen it. Another text once that has changed; empty: nothing."""
+    """What an attempt asks of a person: to approve, to work, to let it continue, to reopen it, or what a gate waits for.
+
+    Another text once that has changed; empty: nothing.
+    """
     if current_gate(state, attempt) == "approval":
         return f"{attempt.number}:{attempt.stage}:{attempt.gate}:{attempt.sha256}:{attempt.tree}"
     is_task = attempt.status in _WORKED and state.phase(attempt.phase).kind == "human"
     is_left = attempt.status is AttemptStatus.FAILED and attempt.human_only
     what = "task" if is_task else "held" if attempt.held else "failed" if is_left else ""
+    if attempt.status is AttemptStatus.AWAITING:
+        what = f"{attempt.stage}:{attempt.gate}"
     return what and f"{attempt.number}:{what}"
 
 
