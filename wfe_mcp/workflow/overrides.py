@@ -81,7 +81,7 @@ def overridden(
     if faults:
         raise Refused(
             "invalid_template",
-            f"The configuration of template {result['name']!r} is invalid: {faults[0].message}.",
+            f"The configuration of template {result['name']!r} is invalid ({faults[0].message}).",
             "Fix the [templates] tables that are named, in .wfe/config.toml or your user configuration.",
             tuple(faults),
         )

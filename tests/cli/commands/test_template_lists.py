@@ -51,6 +51,23 @@ def test_a_template_that_cannot_be_read_is_named_by_lists_and_doctor_and_says_wh
     assert "! mine cannot be read: wfe-mcp templates show mine" in cli("templates", "list").out
 
 
+def test_doctor_names_what_the_configuration_says_of_templates_and_phases_that_are_not_there(cli: Terminal) -> None:
+    cli.save(template("strict", phase("work")))
+    (cli.root / ".wfe" / "config.toml").write_text(
+        '[policy]\ntemplates = ["strict", "quikc_fix"]\n[templates.strikt.phases.work]\ntimeout = "1h"\n'
+        '[templates.strict.phases.wrok]\ntimeout = "1h"\n[templates.quick_fix]\non_mismatch = "block"\n'
+    )
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    assert findings(cli, "[policy] templates") == [
+        ("note", "no template is called 'quikc_fix'; did you mean 'quick_fix'?")
+    ]
+    assert findings(cli, "[templates.strikt]") == [("note", "no template is called 'strikt'; did you mean 'strict'?")]
+    ((level, message),) = findings(cli, "[templates.strict]")
+    assert level == "problem"
+    assert "(the template has no phase 'wrok'; did you mean 'work'?). Fix the [templates] tables" in message
+    assert findings(cli, "[templates.quick_fix]") == []
+
+
 def test_show_says_what_each_gate_requires(cli: Terminal) -> None:
     cli.save(template("strict", phase("work", {"kind": "files", "within": ["src/**"]}, {"kind": "git", "clean": True})))
     shown = cli("templates", "show", "strict").out

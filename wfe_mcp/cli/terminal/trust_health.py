@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.errors import Refused, near_miss
 from wfe_mcp.core.findings import HealthFinding
 from wfe_mcp.core.units import plural
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.templates.catalogue import Offer
     from wfe_mcp.engine.templates.pending import PendingTrust
 
 
@@ -96,8 +98,33 @@ def person_findings(engine: Engine, server: str) -> Iterator[HealthFinding]:
 
 
 def template_findings(engine: Engine) -> Iterator[HealthFinding]:
-    """Templates that lists leave out."""
-    from wfe_mcp.engine.templates.catalogue import unreadable
+    """Templates that lists leave out, and what the configuration says of templates and phases that are not there."""
+    from wfe_mcp.engine.templates.catalogue import offers, unreadable
 
-    for name, refused in unreadable(engine).items():
+    faulty = unreadable(engine)
+    for name, refused in faulty.items():
         yield HealthFinding(f"template {name}", "note", f"{refused.message} To see more: wfe-mcp templates show {name}")
+    settings = engine.settings().settings
+    if not (settings.templates or settings.policy.templates):
+        return
+    known = {offer.name: offer for offer in offers(engine, all_states=True)}
+    named = [("[policy] templates", name) for name in settings.policy.templates or ()]
+    for place, name in (*named, *((f"[templates.{name}]", name) for name in settings.templates)):
+        if name not in known and name not in faulty:
+            yield HealthFinding(place, "note", f"no template is called {name!r}{near_miss(name, known)}")
+    for name in (name for name in settings.templates if name in known):
+        if fault := _configuration_fault(engine, known[name]):
+            yield HealthFinding(f"[templates.{name}]", "problem", fault)
+
+
+def _configuration_fault(engine: Engine, offer: Offer) -> str:
+    """Why no run of the template can start with its configuration; empty where it has no fault."""
+    from wfe_mcp.engine.templates.catalogue import whole_definition
+    from wfe_mcp.engine.templates.overrides import configure_plan
+
+    try:
+        definition = whole_definition(engine, offer.definition).definition
+        configure_plan(engine, engine.plans.compile_checked(definition), engine.settings())
+    except Refused as refused:
+        return refused.text
+    return ""

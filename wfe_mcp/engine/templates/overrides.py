@@ -117,7 +117,7 @@ def _stage_of(
             )
             raise Refused(
                 "invalid_template",
-                f"The configuration of template {plan.template.name!r} is invalid: {message}.",
+                f"The configuration of template {plan.template.name!r} is invalid ({message}).",
                 "Name the approver beside it.",
                 (Detail(at, message, got=stage.model),),
             )
