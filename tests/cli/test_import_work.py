@@ -76,17 +76,22 @@ def test_a_second_import_changes_nothing_and_says_so(cli: Terminal, name: str) -
     [
         ("task-master", ".taskmaster/tasks/tasks.json"),
         ("backlog-md", "backlog"),
+        ("spec-kit", ".specify"),
         ("spec-kit", "specs/001-next-tide"),
         ("openspec", "openspec"),
+        ("openspec", "openspec/changes"),
         ("openspec", "openspec/changes/add-next-tide"),
         ("spec-workflow", ".spec-workflow"),
+        ("spec-workflow", ".spec-workflow/specs"),
         ("spec-workflow", ".spec-workflow/specs/next-tide"),
         ("shrimp", ".shrimp"),
         ("shrimp", ".shrimp/tasks.json"),
     ],
 )
 def test_the_folder_of_the_tool_or_the_piece_of_work_may_be_named(cli: Terminal, name: str, at: str) -> None:
-    message = cli.json("import", str(laid(cli, name) / at), "--dry-run")
+    path = laid(cli, name) / at
+    path.mkdir(exist_ok=True) if at == ".specify" else None  # its templates and scripts, without work
+    message = cli.json("import", str(path), "--dry-run")
     assert (message.code, message.data["format"], message.data["open"]) == (0, TOOLS[name][1], TOOLS[name][2])
 
 
@@ -114,14 +119,16 @@ def test_git_never_adds_an_imported_plan(cli: Terminal) -> None:
     assert ".wfe/plans" not in staged
 
 
-def test_several_features_are_listed_and_one_is_to_be_named(cli: Terminal) -> None:
+def test_several_features_are_listed_with_what_is_to_do_and_one_that_is_open_is_to_be_named(cli: Terminal) -> None:
     specs = laid(cli, "spec-kit") / "specs"
     for number in range(2, 8):
         shutil.copytree(specs / "001-next-tide", specs / f"00{number}-more")
-    answer = cli("import", "spec_kit")
-    assert "holds 7 pieces of work" in answer.err
-    assert "and 2 more" in answer.err
-    assert "Next: name one of them: wfe-mcp import spec_kit" in answer.err.replace("\\", "/")
+    (specs / "001-next-tide" / "tasks.md").write_text("- [x] T001 Read it\n")
+    said = cli("import", "spec_kit").err.replace("\\", "/")
+    assert "holds 7 pieces of work" in said
+    assert "specs/001-next-tide: The spec-kit folder has nothing left to do: its only task is done" in said
+    assert "specs/007-more: spec-kit: 5 open tasks, 2 done" in said
+    assert "Next: name one of them: wfe-mcp import spec_kit/specs/002-more" in said
 
 
 def test_a_dry_run_writes_nothing(cli: Terminal) -> None:
@@ -245,6 +252,16 @@ def test_two_tools_in_one_folder_are_both_named(cli: Terminal) -> None:
     answer = cli("import", ".")
     assert answer.code == 1
     assert "holds 2 pieces of work" in answer.err
-    assert "(Task Master)" in answer.err
-    assert "(Backlog.md)" in answer.err
+    assert "Task Master: 4 open tasks, 2 done" in answer.err
+    assert "Backlog.md: 2 open tasks, 2 done" in answer.err
     assert cli.json("import", ".", "--format", "backlog-md").code == 0
+
+
+def test_work_items_of_a_spec_without_requirements_are_its_tasks_or_the_change_alone(cli: Terminal) -> None:
+    change = laid(cli, "openspec") / "openspec" / "changes" / "add-next-tide"
+    shutil.rmtree(change / "specs")
+    listed = cli("work", "import", "openspec", "--dry-run").out
+    assert (listed.count("milestone: "), listed.count("task of "), listed.count("requirement: ")) == (1, 3, 0)
+    (change / "tasks.md").unlink()
+    (change / "design.md").unlink()
+    assert "milestone: add-next-tide" in cli("work", "import", "openspec", "--dry-run").out

@@ -53,7 +53,6 @@ def test_what_is_wrong_is_refused_with_its_line(tmp_path: Path) -> None:
         ("tasks.json:3", "a task has the texts 'id' and 'name'"),
         ("tasks.json:6", "a task has the texts 'id' and 'name'"),
         ("tasks.json:7", "unknown status 'finished'"),
-        ("tasks.json:19", "the id 'c' is used twice; first at tasks.json:13"),
     ]
 
 

@@ -139,32 +139,48 @@ def test_a_folder_that_has_only_its_requirements_is_taken_as_far_as_it_is(tmp_pa
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_folder_without_open_tasks_or_without_requirements_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_folder_without_open_tasks_is_refused(tmp_path: Path, name: str) -> None:
     done = TASK[name].format(1, "Show it").replace("[ ]", "[x]")
     assert "its only task is done" in refused(name, copied(tmp_path, name, tasks=done))[0]
-    folder = copied(tmp_path, name, spec="", requirements="")
-    shutil.rmtree(folder / "specs", ignore_errors=True)
-    assert any("no requirement was found" in each for each in refused(name, folder))
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_tasks_that_cannot_be_read_and_ids_used_twice_are_refused_with_their_lines(tmp_path: Path, name: str) -> None:
+def test_a_folder_without_requirements_leaves_them_to_their_phase(tmp_path: Path, name: str) -> None:
+    folder = copied(tmp_path, name, spec="# Ours\n", requirements="# Ours\n")
+    shutil.rmtree(folder / "specs", ignore_errors=True)
+    work = READERS[name][0](folder)
+    assert list(work.documents) == ["design.json", "tasks.json"]
+    assert all(each["requirements"] == [] for each in work.documents["tasks.json"][2]["items"])
+    assert any("no requirement was found; the phase requirements asks for them" in each for each in losses(work))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_folder_that_says_nothing_is_refused(tmp_path: Path, name: str) -> None:
+    folder = copied(tmp_path, name, spec="", requirements="", proposal="", design="", tasks="", plan="", research="")
+    shutil.rmtree(folder / "specs", ignore_errors=True)
+    assert any("no goal, requirement, design or task was found" in each for each in refused(name, folder))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_task_without_a_number_is_counted_and_an_id_used_twice_is_the_first_ones(tmp_path: Path, name: str) -> None:
     text = "\n".join(
         ["# Tasks", TASK[name].format(1, "Show it"), "- [ ] no number", TASK[name].format(1, "Show it twice")]
     )
-    wrong, twice = refused(name, copied(tmp_path, name, tasks=text))
-    assert wrong.startswith("tasks.md:3: a task is written ")
-    assert twice.startswith("tasks.md:4: the id ")
-    assert twice.endswith("is used twice; first at tasks.md:2")
+    work = READERS[name][0](copied(tmp_path, name, tasks=text))
+    one, counted, twice = work.documents["tasks.json"][2]["items"]
+    assert (counted["id"], counted["title"]) == ("2", "no number")
+    assert (twice["id"], twice["title"], twice["depends_on"]) == (f"{one['id']}_2", "Show it twice", ["2"])
+    said = losses(work)
+    assert "tasks.md:3: it has no number; its place in the list is its id" in said
+    (first,) = (each for each in said if "is used twice" in each)
+    assert first.startswith("tasks.md:4: the id ")
+    assert "is used twice; first at tasks.md:2; here it is " in first
 
 
 def test_tasks_that_wait_for_each_other_or_for_none_are_named(tmp_path: Path) -> None:
-    text = "- [ ] T001 [P] Show a (depends on T002)\n- [ ] T002 [P] [US9] Show b (depends on T001, T009)\n- [?] T003 Show c\n"
+    text = "- [ ] T001 [P] Show a (depends on T002)\n- [ ] T002 [P] [US9] Show b (depends on T001, T009)\n"
     folder = copied(tmp_path, "spec-kit", tasks=text)
-    assert refused("spec-kit", folder) == [
-        "tasks.md:3: unknown mark '?'",
-        "tasks.md:1: these tasks depend on each other: T001, T002",
-    ]
+    assert refused("spec-kit", folder) == ["tasks.md:1: these tasks depend on each other: T001, T002"]
     folder = copied(tmp_path, "spec-kit", tasks="- [ ] T001 [US9] Show a (depends on T009)\n")
     answer = losses(read_spec_kit(folder))
     assert "tasks.md:1: T001 serves US9, which is not there" in answer
@@ -187,13 +203,16 @@ def test_the_notes_of_the_tools_own_template_are_no_tasks(tmp_path: Path) -> Non
     assert [each["id"] for each in items] == ["T001"]
 
 
-def test_a_requirement_that_is_there_twice_or_has_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_requirement_that_is_there_twice_or_has_no_text_has_an_id_of_its_own_and_a_text(tmp_path: Path) -> None:
     text = "## Requirements\n\n### Requirement 1: Read it\n\n### Requirement 1: Write it\n\n### Requirement 2:\n"
-    folder = copied(tmp_path, "spec-workflow", requirements=text)
-    assert refused("spec-workflow", folder) == [
-        "requirements.md: the requirement R-1 is there twice",
-        "requirements.md: the requirement R-2 has no text",
+    work = read_spec_workflow(copied(tmp_path, "spec-workflow", requirements=text))
+    spec = work.documents["requirements.json"][2]
+    assert [(each["id"], each["text"]) for each in spec["requirements"]] == [
+        ("R-1", "Read it"),
+        ("R-1_2", "Write it"),
+        ("R-2", "R-2"),
     ]
+    assert "requirements.md: the requirement R-2 has no text; its id stands for it" in losses(work)
 
 
 def test_a_line_that_begins_with_code_and_a_question_without_words_hide_nothing(tmp_path: Path) -> None:

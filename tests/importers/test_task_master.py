@@ -167,7 +167,6 @@ def test_every_error_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
         ("tasks.json:28", "the task has no id"),
         ("tasks.json:31", "a task must be an object"),
         ("tasks.json:37", "must be a list of ids"),
-        ("tasks.json:10", "the id '1' is used twice; first at tasks.json:4"),
     ]
 
 

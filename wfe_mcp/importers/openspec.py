@@ -7,18 +7,16 @@ design: non-goals, open questions     non-goals, open questions; the whole file 
 tasks 1.1                             tasks 1-1, each after the one before it in its group, groups in their order
 """
 
-import re
 from pathlib import Path
 
 from wfe_mcp.importers.folders import Folder
-from wfe_mcp.importers.imported import ImportedWork, ImportReport, Section, bullets, checkboxes, sections
-from wfe_mcp.importers.spec_work import SpecDocuments, spec_work
+from wfe_mcp.importers.imported import ImportedWork, ImportReport, Section, bullets, sections
+from wfe_mcp.importers.spec_work import SpecDocuments, spec_work, task_lines
 from wfe_mcp.importers.work_items import WorkItem
 
 FORMAT = "OpenSpec"
 
 _KINDS = {"ADDED Requirements": "", "MODIFIED Requirements": "Changed: ", "REMOVED Requirements": "Removed: "}
-_TASK = re.compile(r"(\d+(?:\.\d+)*[a-z]?)\.?\s+(.*)")
 
 
 def read_openspec(source: Path) -> ImportedWork:
@@ -26,7 +24,8 @@ def read_openspec(source: Path) -> ImportedWork:
     report = ImportReport()
     folder = Folder(source, report)
     proposal = {section.title: section.text for section in sections(folder.text("proposal.md") or "")}
-    goal = "\n\n".join(proposal[name] for name in ("Why", "What Changes") if proposal.get(name)) or source.name
+    goal = "\n\n".join(proposal[name] for name in ("Why", "What Changes") if proposal.get(name))
+    goal = goal or next(filter(None, proposal.values()), source.name)
     documents = SpecDocuments(source.name, goal, "specs")
     for path in folder.files("specs", "**/*.md"):
         _requirements(sections(folder.text(path) or ""), path, documents, report)
@@ -63,19 +62,7 @@ def _requirements(parts: list[Section], path: str, documents: SpecDocuments, rep
 
 
 def _tasks(text: str, report: ImportReport) -> list[WorkItem]:
-    items: list[WorkItem] = []
-    for section in sections(text):
-        for box in checkboxes(section.lines):
-            task = _TASK.fullmatch(box.text)
-            if task is None and box.is_inside and items:
-                items[-1].notes += [box.text, *(line for _, line in box.below)]
-                continue
-            if task is None:
-                report.error(f"tasks.md:{box.line}", "a task is written 1.1 Text", "- [ ] 1.1 Text", box.text[:80])
-                continue
-            before = [items[-1].key] if items else []
-            notes = [f"Group: {section.title}", *(line for _, line in box.below)]
-            status = "done" if box.mark in "xX" else "open"
-            place = f"tasks.md:{box.line}"
-            items.append(WorkItem(task[1], task[2], place, status=status, depends=before, notes=notes))
-    return items
+    lines = task_lines(text, report, all_count=True)
+    for line in lines:
+        line.item.notes += [f"Group: {line.group}", *line.below]
+    return [line.item for line in lines]

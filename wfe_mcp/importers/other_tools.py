@@ -16,7 +16,7 @@ from pathlib import Path
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, nearest, nearest_hint
-from wfe_mcp.core.units import shorten_names
+from wfe_mcp.core.units import plural
 from wfe_mcp.importers.backlog_md import read_backlog_md
 from wfe_mcp.importers.folders import Folder
 from wfe_mcp.importers.imported import ImportedWork, ImportReport
@@ -48,12 +48,13 @@ def work_in(source: Path, wanted: str = "") -> ImportedWork | None:
     names = [wanted] if wanted else list(TOOLS)
     pieces = [(name, path) for name in names for path in dict.fromkeys(TOOLS[name].found(source))]
     if len(pieces) > 1:
-        listed = shorten_names([f"{path} ({TOOLS[name].title})" for name, path in pieces], 5)
+        left = {path: _work_left(TOOLS[name], path) for name, path in pieces}
+        first = next((path for path, (is_open, _) in left.items() if is_open), pieces[0][1])
         raise Refused(
             "bad_argument",
-            f"{source} holds {len(pieces)} pieces of work: {listed}.",
-            f"Name one of them: wfe-mcp import {pieces[0][1]}",
-            tuple(Detail(str(path), TOOLS[name].title) for name, path in pieces),
+            f"{source} holds {len(pieces)} pieces of work.",
+            f"Name one of them: wfe-mcp import {first}",
+            tuple(Detail(str(path), what) for path, (_, what) in left.items()),
         )
     if pieces:
         return TOOLS[pieces[0][0]].read(pieces[0][1])
@@ -65,6 +66,15 @@ def work_in(source: Path, wanted: str = "") -> ImportedWork | None:
             nearest_formats(source),
         )
     return None
+
+
+def _work_left(tool: Tool, path: Path) -> tuple[bool, str]:
+    """Whether a piece of work can be imported, and what is to do there or why it cannot."""
+    try:
+        work = tool.read(path)
+    except Refused as no:
+        return False, no.message.removesuffix(".")
+    return True, f"{tool.title}: {plural(work.open_tasks, 'open task')}, {work.done_tasks} done"
 
 
 def holds(source: Path) -> str:
@@ -114,7 +124,8 @@ def _shrimp(source: Path) -> Iterator[Path]:
 
 
 def _spec_kit(source: Path) -> Iterator[Path]:
-    for folder in _below(source, "", "specs", file="spec.md"):
+    place = source.parent if source.name == ".specify" else source  # its folder of templates, beside the work
+    for folder in _below(place, "", "specs", file="spec.md"):
         if is_spec_kit(Folder(folder, ImportReport()).text("spec.md") or ""):
             yield folder
 
@@ -135,7 +146,8 @@ def _below(source: Path, *places: str, file: str) -> Iterator[Path]:
         yield source
         return
     for place in places:
-        yield from (path.parent for path in sorted((source / place).glob(f"*/{file}")))
+        above = source if place.rpartition("/")[2] == source.name else source / place
+        yield from (path.parent for path in sorted(above.glob(f"*/{file}")))
 
 
 TOOLS = {

@@ -15,8 +15,8 @@ import re
 from pathlib import Path
 
 from wfe_mcp.importers.folders import Folder
-from wfe_mcp.importers.imported import ImportedWork, ImportReport, Section, bullets, checkboxes, sections
-from wfe_mcp.importers.spec_work import SpecDocuments, spec_work
+from wfe_mcp.importers.imported import ImportedWork, ImportReport, Section, bullets, sections
+from wfe_mcp.importers.spec_work import SpecDocuments, spec_work, task_lines
 from wfe_mcp.importers.work_items import WorkItem
 
 FORMAT = "spec-kit"
@@ -26,7 +26,7 @@ _STORY = re.compile(
     r"(?:User Story |\D+(?=\d.*[(\uff08][^()]*P\d[)\uff09]))(\d+)\s*[-\u2013\u2014:]?\s*(.*?)\s*(?:[(\uff08][^()]*P(\d)[)\uff09].*)?"
 )
 _COUNTED = re.compile(r"\*\*([A-Z]{2,4}-\d+)\*\*[:\uff1a]?\s*(.*)")
-_TASK = re.compile(r"(T\d+)\s+(\[P\]\s+)?((?:\[[A-Za-z0-9]+\]\s+)*)(.*)")
+_LABELS = re.compile(r"(\[P\]\s+)?((?:\[US\d+\]\s+)*)(\S.*)")
 _NEEDS = re.compile(r"\(.*?depends on ([^)]*)\)|\bdepends on ((?:T\d+(?:,\s*| and )?)+)", re.IGNORECASE)
 _PATH = re.compile(r"(?<![\w/.:])(?:[\w.-]+/)+[\w.-]*\w|\b[\w-]+\.(?:md|toml|json|yaml|yml|py|ts|js)\b")
 _DESIGN = ("plan.md", "research.md", "data-model.md", "quickstart.md")
@@ -98,36 +98,19 @@ def _plain(text: str) -> str:
 def _tasks(text: str, report: ImportReport) -> list[WorkItem]:
     items: list[WorkItem] = []
     barrier, since = "", list[str]()
-    for section in sections(text):
-        for box in checkboxes(section.lines):
-            task = _TASK.fullmatch(box.text)
-            if task is None and box.mark.isalpha() and box.mark not in "xX":
-                continue  # the Notes explain the label: [P] tasks = different files
-            if task is None or not task[4].strip():
-                report.error(
-                    f"tasks.md:{box.line}", "a task is written T001 [P] [US1] Text", "- [ ] T001 Text", box.text[:80]
-                )
-                continue
-            if box.mark not in " xX":
-                report.error(f"tasks.md:{box.line}", f"unknown mark {box.mark!r}", "[ ] or [x]", box.mark)
-            title = task[4].strip()
-            stories = re.findall(r"\[(US\d+)\]", task[3])
-            named = [key for groups in _NEEDS.findall(title) for key in re.findall(r"T\d+", "".join(groups))]
-            waits = ([barrier] if barrier else []) if task[2] else since or ([barrier] if barrier else [])
-            items.append(
-                WorkItem(
-                    task[1],
-                    title,
-                    f"tasks.md:{box.line}",
-                    status="done" if box.mark in "xX" else "open",
-                    requirements=stories + re.findall(r"\b(?:FR|RF)-\d+", title),
-                    depends=[*waits, *named],
-                    files=_PATH.findall(title),
-                    notes=[line for _, line in box.below],
-                )
-            )
-            if task[2]:
-                since.append(task[1])
-            else:
-                barrier, since = task[1], []
+    for line in task_lines(text, report):
+        item, labels = line.item, _LABELS.fullmatch(line.item.title)
+        is_parallel, stories, title = labels.groups() if labels else (None, "", item.title)
+        item.title = title
+        named = [key for groups in _NEEDS.findall(title) for key in re.findall(r"T\d+", "".join(groups))]
+        waits = ([barrier] if barrier else []) if is_parallel else since or ([barrier] if barrier else [])
+        item.depends = [*waits, *named]
+        item.requirements = re.findall(r"\[(US\d+)\]", stories) + re.findall(r"\b(?:FR|RF)-\d+", title)
+        item.files = _PATH.findall(title)
+        item.notes += line.below
+        items.append(item)
+        if is_parallel:
+            since.append(item.key)
+        else:
+            barrier, since = item.key, []
     return items

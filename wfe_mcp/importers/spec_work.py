@@ -8,15 +8,23 @@ Rules:
 1. Nothing counts as approved here: a person approves each document again.
 2. The template wants every requirement in the design and in the tasks: ids that a design does not name are listed at
    its end, and a task without requirements serves all of them. Both are reported.
+3. Agents write these files, each a little differently: a box is a task whatever stands around its number, and one
+   without a number is counted. A part that is not there is left to the phase that asks for it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.importers.imported import ImportedWork, ImportReport
-from wfe_mcp.importers.work_items import WorkItem, WorkReader, done_ones, ids_of, nothing_open
+from wfe_mcp.importers.imported import ImportedWork, ImportReport, checkboxes, sections
+from wfe_mcp.importers.work_items import WorkItem, WorkReader, done_ones, free_key, ids_of, nothing_open
+
+_NUMBERED = re.compile(
+    r"[^\w\[(`'\"#]*(?:Task\s+)?(T?-?\d+(?:\.\d+)*[a-z]?(?:-[A-Z]+)?)(?:\*\*)?\s*\\?[.:)]?(?:\*\*)?\s+(\S.*)"
+)
+"""``1.1 Text``, ``T001 Text``, and what agents write for it: ``**T001** Text``, ``**Task 1.1: Text**``, ``🔵 1.3.1 Text``."""
 
 
 @dataclass(slots=True)
@@ -33,25 +41,72 @@ class SpecDocuments:
     tasks: list[WorkItem] | None = None
 
 
+@dataclass(slots=True)
+class TaskLine:
+    """A task of tasks.md, the heading above it, and the lines below it."""
+
+    item: WorkItem
+    group: str
+    below: list[str]
+
+
+def task_lines(
+    text: str, report: ImportReport, marks: Mapping[str, str] | None = None, *, all_count: bool = False
+) -> list[TaskLine]:
+    """The tasks of tasks.md, each after the one before it. ``marks``: what a letter in a box says there, by letter.
+
+    ``all_count``: every list is one of tasks; else one without numbers is none where another has them.
+    """
+    parts = [(section.title, checkboxes(section.lines)) for section in sections(text)]
+    counted = [part for _, part in parts if any(_NUMBERED.fullmatch(box.text) for box in part)]
+    tasks: list[TaskLine] = []
+    taken: dict[str, str] = {}
+    for group, part in parts:
+        for box in part:
+            numbered, place = _NUMBERED.fullmatch(box.text), f"tasks.md:{box.line}"
+            lines = [line for _, line in box.below]
+            if numbered is None and box.mark.isalpha() and box.mark not in "xX":
+                continue  # notes explain a label: [P] tasks = different files
+            if numbered is None and box.is_inside and tasks:
+                tasks[-1].below += [box.text, *lines]
+                continue
+            if counted and part not in counted and not all_count:
+                report.lose(place, "it has no number, so it is no task")
+                continue
+            if numbered is None:
+                report.lose(place, "it has no number; its place in the list is its id")
+            key = numbered[1] if numbered else str(len(tasks) + 1)
+            title = (numbered[2] if numbered else box.text).replace("**", "").strip()
+            item = WorkItem(free_key(key, place, taken, report), title, place)
+            item.status = "done" if box.mark in "xX" else "open"
+            item.depends = [tasks[-1].item.key] if tasks else []
+            if box.mark not in " xX":
+                item.notes.append((marks or {}).get(box.mark, f"Marked there: [{box.mark}]"))
+            tasks.append(TaskLine(item, group, lines))
+    return tasks
+
+
 def spec_work(format_name: str, name: str, found: SpecDocuments, report: ImportReport) -> ImportedWork:
-    """The work of the template ``spec_driven``. Refuses every error, and documents without requirement or open task."""
-    _check_requirements(found, report)
+    """The work of the template ``spec_driven``. Refuses every error, a folder without anything, and one without an open task."""
+    _settle_requirements(found, report)
     tasks = _task_list(found, report)
     report.refuse(f"The {format_name} folder", "invalid_artifact")
     if tasks is not None and not tasks["items"]:
         raise nothing_open(format_name, len(tasks.get("done", [])))
-    documents: dict[str, tuple[str, str, dict[str, Any]]] = {
-        "requirements.json": ("requirements", "spec@1", _spec(found))
-    }
+    documents: dict[str, tuple[str, str, dict[str, Any]]] = {}
+    if found.requirements:
+        documents["requirements.json"] = ("requirements", "spec@1", _spec(found))
     if found.design:
         documents["design.json"] = ("design", "markdown_doc@1", _design(found, report))
     if tasks is not None:
         documents["tasks.json"] = ("tasks", "task_list@1", tasks)
     called = _name(name)
-    goal = (
-        f"{found.goal}\n\nThis was begun with {format_name}. Its documents are in .wfe/plans/{called}: submit "
-        f"{', '.join(documents)} in the phases of these names where they still fit the project."
-    )
+    goal = f"{found.goal}\n\nThis was begun with {format_name}."
+    if documents:
+        goal += (
+            f" Its documents are in .wfe/plans/{called}: submit {', '.join(documents)} in the phases of these names "
+            "where they still fit the project."
+        )
     return ImportedWork(
         format_name,
         called,
@@ -64,16 +119,17 @@ def spec_work(format_name: str, name: str, found: SpecDocuments, report: ImportR
     )
 
 
-def _check_requirements(found: SpecDocuments, report: ImportReport) -> None:
-    if not found.requirements:
-        report.error(found.where, "no requirement was found", "at least one")
-    seen: set[str] = set()
-    for key, text, _ in found.requirements:
-        if key in seen:
-            report.error(found.where, f"the requirement {key} is there twice", "an id used once", key)
-        elif not text:
-            report.error(found.where, f"the requirement {key} has no text", "a text")
-        seen.add(key)
+def _settle_requirements(found: SpecDocuments, report: ImportReport) -> None:
+    """Give each requirement an id of its own and a text; report where there is none."""
+    if not (found.requirements or found.design or found.tasks) and found.goal == found.title:
+        report.error(found.where, "no goal, requirement, design or task was found", "at least one")
+    elif not found.requirements:
+        report.lose(found.where, "no requirement was found; the phase requirements asks for them")
+    taken: dict[str, str] = {}
+    for at, (key, text, priority) in enumerate(found.requirements):
+        if not text:
+            report.lose(found.where, f"the requirement {key} has no text; its id stands for it")
+        found.requirements[at] = (free_key(key, found.where, taken, report), text or key, priority)
 
 
 def _spec(documents: SpecDocuments) -> dict[str, Any]:
@@ -109,7 +165,7 @@ def _report_unknown(task: WorkItem, known: Sequence[str], report: ImportReport) 
     for name in dict.fromkeys(task.requirements):
         if name not in known:
             report.lose(task.place, f"{task.key} serves {name}, which is not there")
-    if not set(known) & set(task.requirements):
+    if known and not set(known) & set(task.requirements):
         report.lose(task.place, "it names no requirement; it serves all of them here")
 
 

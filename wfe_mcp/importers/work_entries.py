@@ -23,7 +23,8 @@ def work_entries(work: ImportedWork) -> Entries:
         entries, lost = tuple(plan_entries(cast("dict[str, Any]", plan), {})), list[Detail]()
     else:
         documents = {schema: value for _, schema, value in work.documents.values()}
-        entries = tuple(_spec_entries(work.name, documents["spec@1"], documents.get("task_list@1", {})))
+        none: dict[str, Any] = {"title": work.name, "goal": work.inputs["goal"], "requirements": [], "acceptance": []}
+        entries = tuple(_spec_entries(work.name, documents.get("spec@1", none), documents.get("task_list@1", {})))
         design = Detail("design.json", "a document is no work item; the template spec_driven takes it")
         lost = [design] if design.path in work.documents else []
     cut = [detail for entry in entries for detail in cut_body(entry.values, entry.key)]
@@ -35,11 +36,11 @@ def _spec_entries(name: str, spec: Mapping[str, Any], tasks: Mapping[str, Any]) 
     for requirement in spec["requirements"]:
         values = describe_entry(requirement["text"], "") | {"tags": [requirement["id"]]}
         yield Entry(f"{name}/{requirement['id']}", ItemKind.REQUIREMENT, values)
-    if not tasks:
+    if not tasks and spec["requirements"]:
         return
     milestone = describe_entry(spec["title"], spec["goal"], spec["acceptance"])
     yield Entry(name, ItemKind.MILESTONE, milestone | {"sequential": True})
-    for task in tasks["items"]:
+    for task in tasks.get("items", ()):
         body = task.get("description") or f"Part of {spec['title']!r}: {spec['goal']}"
         yield Entry(
             f"{name}/{task['id']}",

@@ -5,7 +5,8 @@ Rules:
 2. A task with open subtasks is done when they are: they take its place, and what depends on it depends on them.
 3. A dependency on a finished task is fulfilled; one on a task that is not there or was dropped is reported. The open
    subtasks of a dropped task are dropped with it.
-4. Tasks that depend on each other in a circle, and an id used twice, are errors.
+4. Tasks that depend on each other in a circle are an error. An id used twice belongs to the first task; the others get
+   one that is free, which is reported.
 5. A milestone with more than ``TASKS_MOST`` tasks is split in the order of the dependencies; milestones come after
    those that they depend on, and are joined when two need each other.
 """
@@ -95,6 +96,15 @@ def ids_of(items: Iterable[str]) -> dict[str, str]:
     return ids
 
 
+def free_key(key: str, place: str, taken: dict[str, str], report: ImportReport) -> str:
+    """``key``, or one that is free where it is ``taken`` (by key, its place), which is reported. Takes it."""
+    free = free_name(key, taken)
+    if free != key:
+        report.lose(place, f"the id {key!r} is used twice; first at {taken.get(key, place)}; here it is {free!r}")
+    taken[free] = place
+    return free
+
+
 def fit_id(text: str) -> str:
     """``text`` as an id."""
     name = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "-" for letter in text)
@@ -136,11 +146,10 @@ class WorkReader:
     def __init__(self, items: Sequence[WorkItem], report: ImportReport) -> None:
         self.items: dict[str, WorkItem] = {}
         self._report = report
+        taken: dict[str, str] = {}
         for item in items:
-            if item.key in self.items:
-                first = self.items[item.key].place
-                report.error(item.place, f"the id {item.key!r} is used twice; first at {first}", None, item.key)
-            self.items.setdefault(item.key, item)
+            item.key = free_key(item.key, item.place, taken, report)
+            self.items[item.key] = item
         self._children: dict[str, list[str]] = {}
         for item in self.items.values():
             if item.key in self._above(item):
