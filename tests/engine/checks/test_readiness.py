@@ -132,6 +132,8 @@ def test_start_run_warns_of_a_check_whose_configuration_needs_trust(scene: Scene
     configure(scene, test=[sys.executable])
     scene.define(phase("plan", CHECK), name="needs")
     assert warnings(scene, "needs")[0].endswith("wfe-mcp trust")
+    scene.define(phase("plan", {**CHECK, "check": "lint"}), name="needs_another")
+    assert warnings(scene, "needs_another")[0].endswith("wfe-mcp init")  # trust would not add it
 
 
 @pytest.mark.usefixtures("home")

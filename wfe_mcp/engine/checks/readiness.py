@@ -88,11 +88,12 @@ def start_warnings(engine: Engine, plan: CompiledTemplate, frozen: Mapping[str, 
     requires = engine.plans.report(plan).requires.checks
     absent = [name for name in requires if name not in frozen]
     required = required_checks(plan.definition) if absent else set[str]()
-    fix = "wfe-mcp trust" if absent and engine.settings().untrusted else INIT
+    pending = engine.settings().pending if absent else None
     warnings = list(_without_git(engine, plan))
     for name in requires:
         if name in absent:
             tried = last_trial(engine.root, name)
+            fix = "wfe-mcp trust" if pending is not None and name in pending.checks else INIT
             is_needed = f"so its gates cannot pass; the user fixes it with: {fix}"
             warnings.append(
                 f"check {name} is not configured, {is_needed if name in required else 'so its gates are skipped'}"
