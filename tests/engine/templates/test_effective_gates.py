@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase, refused
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
@@ -88,6 +88,27 @@ def test_a_gate_that_untrusted_user_configuration_removes_stays(
     assert {one.gate for one in find_weakened_gates(loose)} == {"approval", "artifact"}, (
         "what is tried must be something that counts"
     )
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("variable", [False, True])
+@pytest.mark.attack(
+    "your own configuration, or one that XDG_CONFIG_HOME names, has a trusted check run in another folder", "held", "T4"
+)
+def test_untrusted_user_configuration_adds_no_key_to_a_check_of_the_project(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: bool
+) -> None:
+    scene.write("easy/good.txt", "good")
+    scene.check("unit", "import os; raise SystemExit(not os.path.exists('good.txt'))")
+    if variable:
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "elsewhere"))
+    own('[checks.unit]\ncwd = "easy"\n')
+    run = scene.start(phase("plan", command("unit")))
+    scene.do(run, "plan")
+    assert scene.attempt(run, "plan").number == 2, "the first did not pass"
+    assert scene.engine.settings().unsigned == ("checks.unit.cwd",)
+    trust.give_trust(scene.engine, HUMAN, [])
+    assert scene.engine.settings().settings.checks["unit"].cwd == "easy", "what is tried must be something that counts"
 
 
 STAGED = """[templates.drill.phases.plan]

@@ -10,6 +10,8 @@ What removes or weakens a gate counts only from bytes that the user trusts, whic
     sandbox.…                              another program or image that makes the sandboxes of checks
     notify.command, notify.apprise         a program and addresses that you hear from
     templates.<t>.on_mismatch, artifacts.on_mismatch   warn: a changed file no longer blocks
+    checks.<c>.…, environments.<e>.…, mcp_servers.<s>.…   of the user's own file, where the project's has that table: what is
+                                           judged or called is what the project says, and no key beside it
 
 What strengthens a gate counts from any bytes, and outlives those that were trusted:
 
@@ -58,6 +60,13 @@ def weakening_keys(values: Mapping[str, Any]) -> Iterator[Path]:
         stage_keys = values.get(table)
         if isinstance(stage_keys, dict):
             yield from ((table, key) for key in keys if cast("dict[str, Any]", stage_keys).get(key))
+
+
+def keys_beside(own: Mapping[str, Any], project: Mapping[str, Any]) -> Iterator[Path]:
+    """The paths of the keys in ``own`` that would be added to a check, an environment or a server of ``project``."""
+    for table in ("checks", "environments", "mcp_servers"):
+        named = dict(tables(project, table))
+        yield from ((table, name, key) for name, keys in tables(own, table) if name in named for key in keys)
 
 
 def _of_stage(given: object, at: Path, *, is_stage: bool) -> Iterator[Path]:

@@ -154,8 +154,8 @@ def _load(
     problems = [*unread]
     (user_path, own, user_sha256), (project_path, content, sha256) = user_file, project_file
     user = _layer("user", str(user_path), own, problems)
-    unsigned = () if is_signed else _without_weakening(user.values)
     project = _layer("project", str(project_path), content, problems)
+    unsigned = () if is_signed else _without_weakening(user.values, project.values)
     above = _from_environment(env, problems)
     strict: list[_Strict] = []
     if not is_trusted:
@@ -184,9 +184,9 @@ def _load(
     )
 
 
-def _without_weakening(values: Document) -> tuple[str, ...]:
-    """Remove what weakens a gate from ``values``; the dotted keys removed."""
-    paths = list(gate_keys.weakening_keys(values))
+def _without_weakening(values: Document, project: Document) -> tuple[str, ...]:
+    """Remove what weakens a gate, also one of ``project``, from ``values``; the dotted keys removed."""
+    paths = [*gate_keys.weakening_keys(values), *gate_keys.keys_beside(values, project)]
     remove(values, paths)
     return tuple(".".join(map(shown_key, path)) for path in paths)
 
