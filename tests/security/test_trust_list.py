@@ -1,18 +1,26 @@
 """Untrusted programs, addresses, approvers and policies have no effect (design §7)."""
 
 import json
+import sys
+from datetime import timedelta
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.scene import PIN, Terminal
+from tests.engine.approvals.people import ada
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase, refused
 from wfe_mcp.engine.approvals.pin import set_pin
+from wfe_mcp.engine.grants.drafts import draft_grant
+from wfe_mcp.engine.grants.grants import give_grant
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.engine.templates.catalogue import template_definition
 from wfe_mcp.engine.templates.versions import keep_version
 from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.approvals.answers import ask_approval
+from wfe_mcp.views.approvals.grants import seen_sha256
 from wfe_mcp.views.reports import envelopes as answering
 from wfe_mcp.workspace.system.location import user_config_file
 
@@ -142,6 +150,31 @@ def test_a_change_of_the_persons_own_configuration_is_reported_at_the_approval_a
     )
     trust.give_trust(scene.engine, HUMAN, [])
     assert own_configuration(scene.engine).changed is False
+
+
+@pytest.mark.attack(
+    "a server is started with a folder of configuration that you never saw, to use a grant", "held", "T1"
+)
+@pytest.mark.usefixtures("home")
+def test_configuration_in_a_folder_that_the_person_never_looked_at_is_unusual_to_a_grant(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = scene.human = ada(scene)
+    scene.define(phase("plan", command("unit"), approval()))
+    passes = "${evidence.exists(one, one.gate.contains('unit') && one.state == 'pass')}"
+    draft = draft_grant(scene.engine, "drill", "plan", passes, 1, scene.clock() + timedelta(hours=1))
+    give_grant(scene.engine, person, draft, seen_sha256(draft))
+    scene.write(CONFIG, "auto = true\n")
+    trust.give_trust(scene.engine, person, [])
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "elsewhere"))
+    file = user_config_file()
+    file.parent.mkdir(parents=True)
+    file.write_text(f"[checks.unit]\nargv = {json.dumps([sys.executable, '-c', ''])}\n", encoding="utf-8")
+    run = scene.start(phase("plan", command("unit"), approval()))
+    scene.do(run, "plan")
+    answer = ask_approval(scene.engine, AGENT, run, "plan")
+    changed = f"The user configuration changed since the last wfe-mcp trust: {file}"
+    assert answer.data["grants"] == {"g-1": f"this is unusual: {changed}"}
 
 
 @pytest.mark.attack("re-enable a template that a person disabled", "detected", "design §7")

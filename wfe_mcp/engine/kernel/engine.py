@@ -54,9 +54,13 @@ LEASE = timedelta(hours=1)
 """The lease time of a holder on another host (or ``cli``)."""
 
 
+OWN_KEY = "own:"
+"""The beginning of each ``own_key``."""
+
+
 def own_key(file: Path) -> str:
     """The name under which trust in the user's configuration is kept."""
-    return f"own:{file}"
+    return f"{OWN_KEY}{file}"
 
 
 @contextmanager

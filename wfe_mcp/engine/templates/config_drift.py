@@ -12,7 +12,7 @@ from pathlib import Path
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import By
-from wfe_mcp.engine.kernel.engine import Engine, own_key
+from wfe_mcp.engine.kernel.engine import OWN_KEY, Engine, own_key
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import SettingEvent
 from wfe_mcp.workspace.config.settings import NO_FILE
@@ -23,7 +23,9 @@ _SEEN = "TemplatesSeen"
 
 @dataclass(frozen=True, slots=True)
 class OwnConfiguration:
-    """``looked_at``: when a person last saw it in this project, None: never. ``changed``: it is another one since."""
+    """``looked_at``: when a person last saw it in this project, None: never. ``changed``: it is another one since, or in another
+    place: variables of a process say where it is.
+    """
 
     file: Path
     looked_at: datetime | None
@@ -34,9 +36,11 @@ def own_configuration(engine: Engine) -> OwnConfiguration:
     """The review status of the user's configuration file in this project."""
     file, now = _now()
     with engine.store.read() as tx:
-        seen = [trust for trust in tx.trust.of_project(engine.project_id) if trust.path_key == own_key(file)]
+        own = [trust for trust in tx.trust.of_project(engine.project_id) if trust.path_key.startswith(OWN_KEY)]
+    seen = [trust for trust in own if trust.path_key == own_key(file)]
     last = max(seen, key=lambda one: one.at, default=None)
-    return OwnConfiguration(file, last.at if last else None, bool(seen) and now not in {trust.sha256 for trust in seen})
+    known = {trust.sha256 for trust in seen} or {NO_FILE}
+    return OwnConfiguration(file, last.at if last else None, bool(own) and now not in known)
 
 
 def note_own_configuration(engine: Engine, tx: Tx, by: By, still: Collection[str] = ()) -> None:
