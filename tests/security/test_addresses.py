@@ -34,7 +34,7 @@ from wfe_mcp.views.approvals import open_approval
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.workspace.config.origins import authorities
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind
-from wfe_mcp.workspace.system.location import project_at
+from wfe_mcp.workspace.system.location import project_at, user_config_file
 
 KEY = "sk-canary-0123456789"
 NOWHERE = "https://provider.invalid/v1"
@@ -143,6 +143,23 @@ def test_no_variable_writes_down_the_keys_of_a_connection(tmp_path: Path, monkey
     httpx2.Client(**client_options(replace(own, ca_file=""), NOWHERE, silence_s=1.0)).close()
     assert authorities().verify_mode is ssl.CERT_REQUIRED
     assert not log.exists()
+
+
+@pytest.mark.attack(
+    "a proxy and an authority that answers for reviewers are written into your own configuration", "held", "T6"
+)
+def test_user_configuration_names_proxy_and_authority_once_it_is_trusted(cli: Terminal) -> None:
+    file = user_config_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('[http]\nproxy = "http://evil.example:1"\nca_file = "/evil.pem"\n', encoding="utf-8")
+
+    def named() -> list[str]:
+        values = cli.json("config", "show").data["settings"]
+        return [values["http.proxy"], values["http.ca_file"]]
+
+    assert named() == ["", ""]
+    assert "proxy: http://evil.example:1" in cli("trust", "--yes", pin=PIN).out
+    assert named() == ["http://evil.example:1", "/evil.pem"]
 
 
 @pytest.mark.attack("a project names a proxy or authority for requests with a key", "held", "T6; A3")

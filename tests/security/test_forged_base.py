@@ -14,6 +14,7 @@ from tests.engine.evaluation.team import KEPT, LONG, OWN, THEIRS, Team, begin, b
 from tests.engine.scene import Scene, phase
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.objects import object_id
+from wfe_mcp.workspace.system.location import user_config_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +64,22 @@ def test_an_address_that_no_person_trusts_is_not_asked(scene: Scene, team: Team)
     forged = push_weaker_test_elsewhere(scene, team)
     config = scene.root / ".wfe" / "config.toml"
     config.write_text(config.read_text("utf-8").replace(str(team.remote), str(forged)), "utf-8")
+    scene.submit(run, "fix")
+    assert verdict(scene, run)[0] == "fail"
+
+
+@pytest.mark.attack("the address of the base is written into your own configuration, without your trust", "held", "T15")
+@pytest.mark.usefixtures("home")
+def test_an_address_in_untrusted_user_configuration_is_not_asked(scene: Scene, team: Team) -> None:
+    config = scene.root / ".wfe" / "config.toml"
+    address = next(line for line in config.read_text("utf-8").splitlines() if line.startswith("address"))
+    config.write_text(config.read_text("utf-8").replace(address, ""), "utf-8")
+    scene.trust_config()
+    run = begin(scene)
+    forged = push_weaker_test_elsewhere(scene, team)
+    file = user_config_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"[delivery]\n{address.replace(str(team.remote), str(forged))}\n", "utf-8")
     scene.submit(run, "fix")
     assert verdict(scene, run)[0] == "fail"
 

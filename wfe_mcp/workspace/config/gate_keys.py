@@ -9,6 +9,8 @@ What removes or weakens a gate counts only from bytes that the user trusts, whic
     templates.<t>.roles.<r>                another reviewer than the template's
     sandbox.…                              another program or image that makes the sandboxes of checks
     notify.command, notify.apprise         a program and addresses that you hear from
+    delivery.…                             another base, whose weaker tests would be no change of a phase, or place for a token
+    http.proxy, http.ca_file, http.logins  another one who answers for a reviewer, or gets a login
     templates.<t>.on_mismatch, artifacts.on_mismatch   warn: a changed file no longer blocks
     checks.<c>.…, environments.<e>.…, mcp_servers.<s>.…   of the user's own file, where the project's has that table: what is
                                            judged or called is what the project says, and no key beside it
@@ -33,12 +35,19 @@ from typing import Any, Literal, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.config.checks import SandboxSettings
+from wfe_mcp.workspace.config.delivery_table import DeliverySettings
 from wfe_mcp.workspace.config.documents import Document, put
 from wfe_mcp.workspace.config.edits import value_at
 
 Path = tuple[str, ...]
 
-_PROGRAMS = {"sandbox": (*SandboxSettings.model_fields,), "notify": ("command", "apprise")}
+_OUTSIDE = {
+    "sandbox": (*SandboxSettings.model_fields,),
+    "notify": ("command", "apprise"),
+    "delivery": (*DeliverySettings.model_fields,),
+    "http": ("proxy", "ca_file", "logins"),
+}
+"""Table and keys: what makes, answers or receives outside this process."""
 
 
 def weakening_keys(values: Mapping[str, Any]) -> Iterator[Path]:
@@ -56,7 +65,7 @@ def weakening_keys(values: Mapping[str, Any]) -> Iterator[Path]:
     artifacts = values.get("artifacts")
     if isinstance(artifacts, dict) and cast("dict[str, Any]", artifacts).get("on_mismatch") == "warn":
         yield ("artifacts", "on_mismatch")
-    for table, keys in _PROGRAMS.items():
+    for table, keys in _OUTSIDE.items():
         stage_keys = values.get(table)
         if isinstance(stage_keys, dict):
             yield from ((table, key) for key in keys if cast("dict[str, Any]", stage_keys).get(key))

@@ -201,11 +201,13 @@ class HttpSettings(Table):
         effect="sends",
     )
     proxy: str = optional(
-        "", "The proxy to models: `http://proxy:3128`. Only in your own configuration.", effect="calls"
+        "",
+        "The proxy to models: `http://proxy:3128`. Only in your own configuration, once you have trusted it.",
+        effect="calls",
     )
     ca_file: str = optional(
         "",
-        "A file with the authorities that certificates of models may have, in place of the system's. Only in your own configuration.",
+        "A file with the authorities that certificates of models may have, in place of the system's. Only in your own configuration, as above.",
         effect="calls",
     )
 
