@@ -19,7 +19,10 @@ TURN: dict[Code, tuple[Turn, str]] = {
     "needs_human": ("human", "The user must decide; the request is stored. This is expected, not an error."),
     "needs_trust": ("human", "Configuration that names programs, addresses or policies is not trusted yet."),
     "gate_failed": ("agent", "The revision is stored, but a gate failed; the message holds the evidence."),
-    "stale_revision": ("agent", "The answer or artifact belongs to an attempt or revision that is closed."),
+    "stale_revision": (
+        "agent",
+        "The answer or artifact belongs to an attempt or revision that is closed, or what was shown has changed since.",
+    ),
     "path_outside_project": ("agent", "The path leaves the project or passes a link."),
     "too_large": ("agent", "The value is larger than the stated limit."),
     "conflict": ("agent", "Something with this name or key exists with other content."),

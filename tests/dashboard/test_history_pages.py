@@ -1,5 +1,6 @@
 """What the pages of a run say about it: its graph with loops, its attempts, automatic mode; what happened over all runs."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -131,6 +132,35 @@ def test_who_goes_back_from_the_pin_of_a_rollback_gets_no_message_and_nothing_is
     shown.get_by_role("dialog").get_by_role("button", name="Start no run").click()
     expect(shown.get_by_role("alert")).to_have_count(0)
     assert len(scene.events(run)) == events
+
+
+def test_a_rollback_that_another_tab_did_meanwhile_is_not_done_again(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan", auto_proceed=False), phase("build"))
+    scene.do(run, "plan")
+    control.control(scene.engine, HUMAN, run, "proceed")
+    slow = visit(f"/runs/{run}/list")
+    quick = slow.context.new_page()
+    quick.goto(slow.url)
+    for shown in (slow, quick):
+        shown.locator(".cps li").last.get_by_role("button", name="Roll back").click()
+        shown.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+        shown.get_by_role("dialog", name="Only you decide this").get_by_label("PIN").fill(PIN)
+    quick.get_by_role("button", name="Sign").click()
+    expect(quick.get_by_role("button", name="Undo the last command")).to_have_attribute(
+        "title", re.compile("the rollback")
+    )
+    events = len(scene.events(run))
+    slow.get_by_role("button", name="Sign").click()
+    expect(slow.get_by_role("alert")).to_contain_text("The run continued after you were shown what this would do.")
+    expect(slow.get_by_role("alert")).to_contain_text("Look again")
+    assert len(scene.events(run)) == events
+    slow.get_by_role("button", name="Undo the last command").click()
+    expect(slow.get_by_role("region", name="What would change")).to_contain_text("Command: the rollback")
+    slow.get_by_role("dialog").get_by_role("button", name="Undo", exact=True).click()
+    slow.get_by_role("dialog", name="Only you decide this").get_by_label("PIN").fill(PIN)
+    slow.get_by_role("button", name="Sign").click()
+    expect(quick.get_by_role("button", name="Redo…")).to_be_visible()
+    assert scene.attempt(run, "plan").status == "completed"
 
 
 def test_a_rollback_asks_before_it_replaces_what_no_checkpoint_has(scene: Scene, visit: Visit) -> None:

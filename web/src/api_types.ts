@@ -1733,6 +1733,7 @@ export interface RoleSetting {
 
 export interface RollbackPreview {
   to: number;
+  shown: number;
   what: string;
   phases: string[];
   files: boolean;

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { query, useAct, useAsk } from "./api";
 import type { ActivityView, FormView, NodeView, SettingsView } from "./api_types";
-import { Foreseen, goBack } from "./rollback";
+import { Foreseen, goBack, useForeseen } from "./rollback";
 import { Icon } from "./icons";
 import { Ask, Cli, Field, Options, Problem, Reason } from "./parts";
 import { send } from "./pin";
@@ -94,6 +94,7 @@ function TakeWay({ run, phase, way, form, isFailed, close }: { run: string; phas
   const [files, setFiles] = useState(true);
   const [step, setStep] = useState("");
   const promised = usePromise(run, way === "retry" ? "retry" : "", { phase, from_step: step });
+  const would = useForeseen(run, files, way === "rollback" ? way : "", phase);
   const [act, busy, error] = useAct();
   const said = WAYS[way];
   const option = way === "retry" ? (text ? ` --feedback ${argument(text)}` : "") + (role ? ` --role ${argument(role)}` : "") + (step ? ` --from ${argument(step)}` : "") : way === "rollback" ? (files ? "" : " --no-files") : ` --reason ${argument(text || "REASON")}`;
@@ -101,7 +102,7 @@ function TakeWay({ run, phase, way, form, isFailed, close }: { run: string; phas
   const does = () =>
     act(async () => {
       const settled = { resolve: "resolved", ignore: "ignored" }[way as string];
-      const body = settled ? { phase, feedback: text, blockers: settled } : way === "retry" ? { phase, role, feedback: text, from_step: step } : way === "rollback" ? { to: phase, files } : { phase, reason: text };
+      const body: Record<string, unknown> = settled ? { phase, feedback: text, blockers: settled } : way === "retry" ? { phase, role, feedback: text, from_step: step } : way === "rollback" ? { to: phase, files, shown: would.data?.shown } : { phase, reason: text };
       await (way === "rollback" ? goBack : send)(`/runs/${id}/${said.path}`, body);
       close();
     });
@@ -141,11 +142,11 @@ function TakeWay({ run, phase, way, form, isFailed, close }: { run: string; phas
           <input type="checkbox" checked={files} onChange={(event) => setFiles(event.target.checked)} /> Restore the files too
         </label>
       )}
-      {way === "rollback" && <Foreseen run={run} to={phase} files={files} />}
+      {way === "rollback" && <Foreseen of={would} />}
       <Cli text={command} />
       <Problem error={error} />
       <span className="row">
-        <button type="button" className={`btn ${way === "force_accept" || way === "skip" ? "no" : "solid"}`} disabled={busy || (said.needs && !text.trim())} onClick={does}>
+        <button type="button" className={`btn ${way === "force_accept" || way === "skip" ? "no" : "solid"}`} disabled={busy || (said.needs && !text.trim()) || (way === "rollback" && !would.data)} onClick={does}>
           {said.title}
         </button>
         <button type="button" className="btn" onClick={close}>

@@ -1,6 +1,6 @@
 // What a rollback, undo or redo would do now, beside the question whether to do it; and files that only it replaces.
 import { useEffect, useState } from "react";
-import { Refused, ask, query, useAsk, type Answered } from "./api";
+import { Refused, ask, query, useAsk, type Answered, type Asked } from "./api";
 import type { RollbackPreview } from "./api_types";
 import { Ask, Problem } from "./parts";
 import { send } from "./pin";
@@ -64,8 +64,12 @@ export function ReplaceHost() {
   );
 }
 
-export function Foreseen({ run, to = "", files, kind = "rollback" }: { run: string; to?: string; files: boolean; kind?: Back }) {
-  const { data, error } = useAsk<RollbackPreview>(`/runs/${encodeURIComponent(run)}/rollback${query({ to, files: String(files), kind })}`, (event) => event.run === run);
+/** What it would do now; null before a way is chosen. What is confirmed is sent with its `shown`. */
+export function useForeseen(run: string, files: boolean, kind: Back | "", to = ""): Asked<RollbackPreview> {
+  return useAsk<RollbackPreview>(kind ? `/runs/${encodeURIComponent(run)}/rollback${query({ to, files: String(files), kind })}` : null, (event) => event.run === run);
+}
+
+export function Foreseen({ of: { data, error }, kind = "rollback" }: { of: Asked<RollbackPreview>; kind?: Back }) {
   if (error) return <Problem error={error} />;
   const paths = data?.paths ?? [];
   const all = paths.length + (data?.more_paths ?? 0);

@@ -6,7 +6,7 @@ import type { ActivityView, CheckpointList, CheckpointView, DecisionLine, EventL
 import { Icon } from "./icons";
 import { Ask, Choose, Cli, Flag, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
-import { type Back, Foreseen, goBack } from "./rollback";
+import { type Back, Foreseen, goBack, useForeseen } from "./rollback";
 import { go, to, useKept } from "./route";
 import { useRole } from "./session";
 import { age, capital, count } from "./words";
@@ -185,12 +185,13 @@ export function Checkpoints({ run, project, ended, reload }: { run: string; proj
   const [files, setFiles] = useState(true);
   const [fork, setFork] = useState<{ at: CheckpointView; compares: boolean } | null>(null);
   const [all, setAll] = useState(false);
+  const would = useForeseen(run, files, back ? "rollback" : step, back?.checkpoint);
   const [act, busy, error] = useAct();
   const steers = useRole("author", project);
   const found = data?.checkpoints ?? [];
   if (!found.length) return null;
   const id = encodeURIComponent(run);
-  const roll = (to_: string) => act(async () => { await goBack(`/runs/${id}/rollback`, { to: to_, files }); reload(); });
+  const takeBack = (way: Back) => act(async () => { await goBack(`/runs/${id}/${way}`, { ...(back && { to: back.checkpoint }), files, shown: would.data?.shown }); reload(); });
   return (
     <section className="section late" aria-label="Checkpoints">
       <header>
@@ -244,10 +245,10 @@ export function Checkpoints({ run, project, ended, reload }: { run: string; proj
           <label className="row">
             <input type="checkbox" checked={files} onChange={(event) => setFiles(event.target.checked)} /> Restore the files too
           </label>
-          <Foreseen run={run} kind={step} files={files} />
+          <Foreseen of={would} kind={step} />
           <Cli text={`wfe-mcp ${step} ${run}${files ? " --files" : ""}`} />
           <form method="dialog" className="row">
-            <button className="btn solid" onClick={() => act(async () => { await goBack(`/runs/${id}/${step}`, { files }); reload(); })}>
+            <button className="btn solid" disabled={!would.data} onClick={() => takeBack(step)}>
               {step === "undo" ? "Undo" : "Redo"}
             </button>
             <button className="btn">Keep the run as it is</button>
@@ -284,10 +285,10 @@ export function Checkpoints({ run, project, ended, reload }: { run: string; proj
           <label className="row">
             <input type="checkbox" checked={files} disabled={back.files === false} onChange={(event) => setFiles(event.target.checked)} /> Restore the files too
           </label>
-          <Foreseen run={run} to={back.checkpoint} files={files} />
+          <Foreseen of={would} />
           <Cli text={`wfe-mcp rollback ${run} ${back.checkpoint}${files ? "" : " --no-files"}`} />
           <form method="dialog" className="row">
-            <button className="btn solid" onClick={() => roll(back.checkpoint)}>
+            <button className="btn solid" disabled={!would.data} onClick={() => takeBack("rollback")}>
               Roll back
             </button>
             <button className="btn">Keep the run as it is</button>

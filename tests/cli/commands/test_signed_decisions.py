@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -270,3 +271,21 @@ def test_verify_refuses_what_it_would_not_check(cli: Terminal, words: tuple[str,
     refused = cli.json("verify", *words)
     assert refused.refusal == "bad_argument"
     assert "cannot be combined with" in refused.document["error"]["message"]
+
+
+def test_an_undo_whose_pin_is_typed_after_the_run_continued_is_refused(
+    cli: Terminal, at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = approved(cli)
+    at_terminal(True)
+
+    def type_in(prompt: str = "") -> str:
+        cli("checkpoint", run, "--note", prompt)
+        return PIN
+
+    monkeypatch.setattr("getpass.getpass", type_in)
+    refused = cli("undo", run)
+    assert (refused.code, refused.out) == (1, "")
+    assert "The run continued after you were shown what this would do." in refused.err
+    assert "[stale_revision]" in refused.err
+    assert cli.state(run) == "completed"

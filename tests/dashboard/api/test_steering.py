@@ -156,6 +156,27 @@ def test_a_checkpoint_is_taken_and_returned_to(scene: Scene, person: Program, ru
     assert scene.attempt(run, "plan").status == "ready"
 
 
+@pytest.mark.parametrize("kind", ["rollback", "undo", "redo"])
+def test_what_was_shown_before_the_run_continued_is_not_done(
+    scene: Scene, person: Program, run: str, kind: str
+) -> None:
+    fill, to = {"run": run}, {"to": "plan"} if kind == "rollback" else {}
+    scene.do(run, "plan", GOOD)
+    if kind == "redo":
+        assert person.post("/runs/{run}/undo", fill).status == 200
+    seen = person.get("/runs/{run}/rollback", fill, kind=kind, **to).data["shown"]
+    taken = person.post("/runs/{run}/checkpoint", fill, note="meanwhile")
+    assert taken.status == 200
+    events = len(scene.events(run))
+
+    late = person.post(f"/runs/{{run}}/{kind}", fill, shown=seen, **to)
+    assert (late.code, len(scene.events(run))) == ("stale_revision", events)
+    assert late.body["error"]["hint"].startswith("Look again")
+
+    now = person.get("/runs/{run}/rollback", fill, kind=kind, **to).data["shown"]
+    assert (now > seen, person.post(f"/runs/{{run}}/{kind}", fill, pin=PIN, shown=now, **to).status) == (True, 200)
+
+
 def test_a_fork_begins_at_the_named_event_and_is_compared(scene: Scene, person: Program, run: str) -> None:
     scene.do(run, "plan", GOOD)
 

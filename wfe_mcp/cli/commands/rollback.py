@@ -120,14 +120,17 @@ def _take_back(
     from wfe_mcp.views.answers import rollback as history
 
     way = {"rollback": partial(history.go_back, to=to), "undo": history.undo, "redo": history.redo}[kind]
+    shown: int | None = None
 
     def go(by: "By") -> "Envelope":
-        return way(invocation.engine, by, run, files=files, discard=discard)
+        return way(invocation.engine, by, run, files=files, discard=discard, shown=shown)
 
     def show_plan() -> str:
+        nonlocal shown
         answer = history.preview(invocation.engine, run, to, files, kind, discard=discard)
         invocation.screen.talk(*_foreseen(answer))
         view = answer.view_as(RollbackPreview)
+        shown = view.shown
         if view.ways and not discard:  # no PIN for what is refused
             raise Refused("conflict", "Files changed since the last checkpoint. Nothing restored.", view.ways)
         return f"{'roll back to' if kind == 'rollback' else kind} {view.what}"

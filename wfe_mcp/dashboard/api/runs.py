@@ -119,11 +119,15 @@ class Control(Signed):
 
 
 class RollBack(Signed):
-    """A checkpoint, or a phase: its last start. ``files`` false: the state only. ``discard``: replace unsaved changes."""
+    """A checkpoint, or a phase: its last start. ``files`` false: the state only. ``discard``: replace unsaved changes.
+
+    ``shown``: that of the preview; where the run has gone on since, it is refused (``stale_revision``).
+    """
 
     to: str
     files: bool = True
     discard: bool = False
+    shown: int | None = Field(None, ge=1)
 
 
 @router.get("/runs", response_model=answer_of(RunList))

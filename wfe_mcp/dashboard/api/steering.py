@@ -25,10 +25,14 @@ router = APIRouter(tags=["runs"])
 
 
 class StepBack(Signed):
-    """``files``: restore the files too. ``discard``: replace unsaved changes, which are saved first."""
+    """``files``: restore the files too. ``discard``: replace unsaved changes, which are saved first.
+
+    ``shown``: that of the preview; where the run has gone on since, it is refused (``stale_revision``).
+    """
 
     files: bool = False
     discard: bool = False
+    shown: int | None = Field(None, ge=1)
 
 
 class Fork(Signed):

@@ -14,6 +14,7 @@ Rules:
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from wfe_mcp.core import commands as c, events as e, undo as steps_back
@@ -38,7 +39,7 @@ from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.workspace.files.paths import readable
 from wfe_mcp.workspace.git.checkpoints import drop, keep
 from wfe_mcp.workspace.git.restore import RestoreResult, RestoreValues, repositories_left, restorable
-from wfe_mcp.workspace.git.snapshot import Snapshot, read_snapshot
+from wfe_mcp.workspace.git.snapshot import Snapshot
 from wfe_mcp.workspace.git.working_tree import changed_paths, changes_between, parts_of, tree_hash
 from wfe_mcp.workspace.system.process import holder_id
 
@@ -63,12 +64,17 @@ class Went:
     effects: tuple[str, ...] = ()
 
 
-def rollback(engine: Engine, by: By, run_id: str, to: str, *, files: bool = True, discard: bool = False) -> Went:
-    """Roll back to the checkpoint ``to``, or the last start of phase ``to``. ``discard``: unrecorded changes too."""
+def rollback(
+    engine: Engine, by: By, run_id: str, to: str, *, files: bool = True, discard: bool = False, shown: int | None = None
+) -> Went:
+    """Roll back to the checkpoint ``to``, or the last start of phase ``to``. ``discard``: unrecorded changes too.
+
+    ``shown``: the last event of the run when ``prospect`` was shown; once there is another, it is ``stale_revision``.
+    """
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
         aim = _aim(engine, tx, loaded, to, files=files)
-    return _go(engine, by, loaded.record.id, aim, discard=discard)
+    return _go(engine, by, loaded.record.id, replace(aim, shown=shown), discard=discard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,7 @@ def prospect(
     note = aim.note if aim.commit is None else "this folder is too large to compare its files"
     if aim.commit is not None:
         root = Path(loaded.record.worktree)
-        wanted, now = _read(root, aim.commit, aim), tree_hash(root)
+        wanted, now = recovery.read_files(root, aim.commit, aim), tree_hash(root)
         if now is not None:
             present = parts_of(now)[0]
             changes = restorable(root, sorted(changes_between(root, present, wanted.tree)[0]), wanted)
@@ -137,14 +143,18 @@ def _refused_to_all(engine: Engine, loaded: LoadedRun, aim: recovery.Aim, then: 
     return refusal(loaded.state, command)
 
 
-def undo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: bool = False) -> Went:
+def undo(
+    engine: Engine, by: By, run_id: str, *, files: bool = False, discard: bool = False, shown: int | None = None
+) -> Went:
     """Undo the last command. The file changes of a rollback are undone too; other files only with ``files``."""
-    return _step(engine, by, run_id, "undo", files=files, discard=discard)
+    return _step(engine, by, run_id, "undo", files=files, discard=discard, shown=shown)
 
 
-def redo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: bool = False) -> Went:
+def redo(
+    engine: Engine, by: By, run_id: str, *, files: bool = False, discard: bool = False, shown: int | None = None
+) -> Went:
     """Redo the last undone command."""
-    return _step(engine, by, run_id, "redo", files=files, discard=discard)
+    return _step(engine, by, run_id, "redo", files=files, discard=discard, shown=shown)
 
 
 def steps_named(tx: Tx, loaded: LoadedRun) -> dict[TakesBack, str]:
@@ -170,11 +180,13 @@ def _name_step(log: Sequence[LogEntry], step: steps_back.UndoStep, kind: TakesBa
     return steps_back.describe_command(entry)
 
 
-def _step(engine: Engine, by: By, run_id: str, kind: TakesBack, *, files: bool, discard: bool) -> Went:
+def _step(
+    engine: Engine, by: By, run_id: str, kind: TakesBack, *, files: bool, discard: bool, shown: int | None
+) -> Went:
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
         aim = _step_aim(tx, loaded, kind, files=files)
-    return _go(engine, by, loaded.record.id, aim, discard=discard)
+    return _go(engine, by, loaded.record.id, replace(aim, shown=shown), discard=discard)
 
 
 def _step_aim(tx: Tx, loaded: LoadedRun, kind: TakesBack, *, files: bool) -> recovery.Aim:
@@ -291,7 +303,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str
     # killed before RollbackBegan: refs that no event names; no file has changed
     # killed after it: the next caller finishes the rollback (rollback_recovery.py)
     keep_again(engine, run)
-    wanted = _read(root, commit, aim)
+    wanted = recovery.read_files(root, commit, aim)
     going = GoingBack(aim.to, commit, "", holder_id(engine.identity), aim.kind)
     # A rehearsal has a name of its own: another caller may be restoring the same meanwhile.
     values: RestoreValues = {
@@ -377,16 +389,3 @@ def _begin(current: RunChange, aim: recovery.Aim, going: GoingBack, safety: Snap
 def _is_by_passkey(by: By) -> bool:
     """Whether a passkey signs what ``by`` does: one transaction, where a rollback begins."""
     return by.channel is Channel.PASSKEY
-
-
-def _read(root: Path, commit: str, aim: recovery.Aim) -> Snapshot:
-    try:
-        return read_snapshot(root, commit)
-    except Refused as refused:
-        if refused.code == "unavailable":
-            raise
-        raise Refused(
-            "unavailable",
-            f"The files of {aim.what} are no longer kept.",
-            "Go back without the files, or to a newer checkpoint.",
-        ) from None

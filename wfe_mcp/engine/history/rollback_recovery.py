@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.git.restore import RestoreResult, RestoreValues
+    from wfe_mcp.workspace.git.snapshot import Snapshot
 
 
 _NAMED = 5
@@ -192,7 +193,7 @@ _HAPPENED = {"done", "running", "unknown", "failed"}
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """The target. ``commit``: its files; None: there are none, and ``note`` says why."""
+    """The target. ``commit``: its files; None: there are none, and ``note`` says why. ``shown``: the run's last event when it was shown."""
 
     to: int
     kind: TakesBack
@@ -200,10 +201,17 @@ class Aim:
     note: str
     what: str
     command: str
+    shown: int | None = None
 
 
 def judge(current: RunChange, aim: Aim) -> tuple[str, ...]:
-    """Refuses a blocked rollback; else returns the external calls that cannot be undone."""
+    """Refuses a blocked rollback, and one that was shown before the run continued; else returns the external calls that cannot be undone."""
+    if aim.shown not in {None, current.run.last_seq}:
+        raise Refused(
+            "stale_revision",
+            "Nothing was changed. The run continued after you were shown what this would do.",
+            "Look again at what it would do now, then decide.",
+        )
     files = aim.commit is not None
     command = command_back(current, aim.to, aim.kind, files=files)
     refused = refusal(current.state, command)
@@ -219,6 +227,22 @@ def judge(current: RunChange, aim: Aim) -> tuple[str, ...]:
             aim,
         )
     return effects
+
+
+def read_files(root: Path, commit: str, aim: Aim) -> Snapshot:
+    """The files to go back to. Refuses ``unavailable`` where git no longer has them."""
+    from wfe_mcp.workspace.git.snapshot import read_snapshot
+
+    try:
+        return read_snapshot(root, commit)
+    except Refused as refused:
+        if refused.code == "unavailable":
+            raise
+        raise Refused(
+            "unavailable",
+            f"The files of {aim.what} are no longer kept.",
+            "Go back without the files, or to a newer checkpoint.",
+        ) from None
 
 
 def _with_command(refused: Refused, by: By, aim: Aim) -> Refused:

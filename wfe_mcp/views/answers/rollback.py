@@ -24,9 +24,19 @@ _LISTED = 5
 _KINDS: dict[TakesBack, str] = {"rollback": "A rollback to", "undo": "An undo of", "redo": "A redo of"}
 
 
-def go_back(engine: Engine, by: By, run: str, to: str, files: bool = True, *, discard: bool = False) -> Envelope:
-    """Roll back to a checkpoint, or to the last start of a phase."""
-    return _answer(engine, rollback.rollback(engine, by, run, to, files=files, discard=discard), "Rolled back to")
+def go_back(
+    engine: Engine,
+    by: By,
+    run: str,
+    to: str,
+    files: bool = True,
+    *,
+    discard: bool = False,
+    shown: int | None = None,
+) -> Envelope:
+    """Roll back to a checkpoint, or to the last start of a phase. ``shown``: what ``preview`` said."""
+    went = rollback.rollback(engine, by, run, to, files=files, discard=discard, shown=shown)
+    return _answer(engine, went, "Rolled back to")
 
 
 def preview(
@@ -38,6 +48,7 @@ def preview(
     view = view_of(
         RollbackPreview,
         would,
+        shown=would.loaded.record.last_seq,
         phases=would.places[:_PATHS],
         files=would.paths is not None,
         paths=paths[:_PATHS],
@@ -57,9 +68,11 @@ def preview(
     return envelope_of(overview_of(engine, would.loaded.record.id), summary, view)
 
 
-def undo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool = False) -> Envelope:
+def undo(
+    engine: Engine, by: By, run: str, *, files: bool = False, discard: bool = False, shown: int | None = None
+) -> Envelope:
     """Undo the last command."""
-    return _answer(engine, rollback.undo(engine, by, run, files=files, discard=discard), "Undid")
+    return _answer(engine, rollback.undo(engine, by, run, files=files, discard=discard, shown=shown), "Undid")
 
 
 def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) -> Envelope:
@@ -101,9 +114,11 @@ def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) ->
     return envelope_of(after, f"{would} {plural(len(views), 'operation')}: {listed}", run_views.full(after))
 
 
-def redo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool = False) -> Envelope:
+def redo(
+    engine: Engine, by: By, run: str, *, files: bool = False, discard: bool = False, shown: int | None = None
+) -> Envelope:
     """Redo the last undo."""
-    return _answer(engine, rollback.redo(engine, by, run, files=files, discard=discard), "Redid")
+    return _answer(engine, rollback.redo(engine, by, run, files=files, discard=discard, shown=shown), "Redid")
 
 
 def checkpoint(engine: Engine, by: By, run: str, note: str = "") -> Envelope:

@@ -341,10 +341,11 @@ class RollbackPreview:
     """What a rollback, undo or redo would do now. ``phases``: those whose state would change. ``files``: whether the files would go back,
     ``paths``: the first that would change, ``more_paths``: how many others. ``note``: why the files stay as they are, else which repositories inside do.
     ``deleted``: the first that would be deleted; ``unrecorded``: the first with changes that no checkpoint has, for which it is refused,
-    and ``ways``: what to do about them.
+    and ``ways``: what to do about them. ``shown``: the last event of the run; sent with the command, it is refused once there is another.
     """
 
     to: int
+    shown: int
     what: str
     phases: tuple[str, ...]
     files: bool
