@@ -34,17 +34,20 @@ export interface Item {
   others: string;
 }
 
-const FAILED: [Item["kind"], Look, string] = ["Stopped", "failed", "failed"];
-/** What a run waits for → the kind of its line, how it looks, and what it says. */
-const STOPS: Record<string, [Item["kind"], Look, string]> = {
-  stopped: ["Stopped", "failed", "The run stopped"],
-  paused: ["Stopped", "waiting", "The run is paused"],
+/** The kind of a line, how it looks, and what it says about its phase; of the whole run where `ofRun`. */
+type Stop = [kind: Item["kind"], look: Look, says: string, ofRun?: "ofRun"];
+
+const FAILED: Stop = ["Stopped", "failed", "failed"];
+/** What a run waits for → its line. */
+const STOPS: Record<string, Stop> = {
+  stopped: ["Stopped", "failed", "The run stopped", "ofRun"],
+  paused: ["Stopped", "waiting", "The run is paused", "ofRun"],
   held: ["Stopped", "waiting", "is completed, and the run waits for you to continue"],
   manual: ["Tasks", "waiting", "is yours in place of a model"],
   changed_file: ["Stopped", "warning", "has a changed file"],
   needs_trust: ["Trust", "weak", "needs trust"],
   needs_credential: ["Stopped", "waiting", "waits for a credential"],
-  damaged: ["Stopped", "failed", "The run cannot be read"],
+  damaged: ["Stopped", "failed", "The run cannot be read", "ofRun"],
   untrusted_step: ["Trust", "weak", "has a step that needs trust"],
 };
 
@@ -128,7 +131,7 @@ function all(data: InboxView): Item[] {
       cli: opinion.command,
     })),
     ...(data.stopped ?? []).map((each): Item => {
-      const [kind, look, says] = STOPS[each.kind] ?? FAILED;
+      const [kind, look, says, ofRun] = STOPS[each.kind] ?? FAILED;
       return {
         ...none,
         others: each.for_others ?? "",
@@ -137,7 +140,7 @@ function all(data: InboxView): Item[] {
         kind,
         icon: kind === "Trust" ? "key" : kind === "Tasks" ? "form" : look,
         look,
-        title: `${each.phase && !says.startsWith("The run") ? `${each.phase} ` : ""}${says}: ${each.title}`,
+        title: `${each.phase && !ofRun ? `${each.phase} ` : ""}${says}: ${each.title}`,
         about: each.phase ? `${each.template}, ${each.phase}` : each.template,
         project: each.project,
         at: each.since,
