@@ -45,7 +45,9 @@ def test_an_address_of_what_is_not_there_names_it_and_leads_to_the_list(stage: S
         expect(shown.locator("main a")).to_have_attribute("href", "#/inbox")
 
     to(shown, f"/ask/{stage.working}/review")
-    expect(shown.get_by_role("alert")).to_have_text("You cannot approve 'review' while it is pending.")
+    refused = shown.get_by_role("alert")
+    expect(refused).to_contain_text("You cannot approve 'review' while it is pending. Run wfe-mcp status to see what is open.")
+    expect(refused).to_contain_text("[illegal_transition]")
 
 
 def test_a_link_to_a_pruned_run_says_who_removed_it(scene: Scene, visit: Visit) -> None:

@@ -1,7 +1,7 @@
 // Asks for an approval that waits without an open request, and goes on to its decision.
 import { useEffect, useRef, useState } from "react";
 import { Refused, ask } from "./api";
-import { NotThere, Waiting, isGone } from "./parts";
+import { NotThere, Problem, Waiting, isGone } from "./parts";
 import { to } from "./route";
 
 export function AskFor({ run, phase }: { run: string; phase: string }) {
@@ -21,7 +21,7 @@ export function AskFor({ run, phase }: { run: string; phase: string }) {
   return (
     <>
       <h1>Approve {phase}</h1>
-      {error ? <p className="note no" role="alert">{error.message}</p> : <Waiting />}
+      {error ? <Problem error={error} /> : <Waiting />}
       <p>
         <a href={to("runs", run, "list", phase)}>Show the run</a>
       </p>

@@ -5,8 +5,7 @@ import type { ApprovalView, DecisionData } from "./api_types";
 import { subject, useDraft } from "./draft";
 import { Icon } from "./icons";
 import { refocus } from "./keys";
-import { Cli, Field, Options } from "./parts";
-import { whyRefused } from "./pin";
+import { Cli, Field, Options, Problem } from "./parts";
 import { usePromise } from "./promise";
 import { PromptEdit } from "./prompt_edit";
 import { to } from "./route";
@@ -128,16 +127,14 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
                 </a>
               )}
             </span>
-            {error && (
-              <p className="problem" role="alert">
-                {error.code === "lost" ? "It is not known whether this was decided." : "Nothing was decided."} {whyRefused(error)} <code className="muted">[{error.code}]</code> {changed.length > 0 && `Changed since then: ${changed.slice(0, 5).join(", ")}. `}
-                {stale && (
-                  <button type="button" className="btn slim" onClick={reload}>
-                    Show what is open now
-                  </button>
-                )}
-              </p>
-            )}
+            <Problem error={error} first={error?.code === "lost" ? "It is not known whether this was decided." : "Nothing was decided."}>
+              {changed.length > 0 && `Changed since then: ${changed.slice(0, 5).join(", ")}. `}
+              {stale && (
+                <button type="button" className="btn slim" onClick={reload}>
+                  Show what is open now
+                </button>
+              )}
+            </Problem>
           </div>
         </form>
       )}

@@ -117,7 +117,14 @@ export function Faults({ texts }: { texts?: string[] }) {
   ));
 }
 
-export function Problem({ error }: { error: Refused | null }) {
+/** What to do next; after too many wrong PINs with the time at which one is taken again, since "in 30 seconds" grows old. */
+export function nextStep(error: Refused): string {
+  const until = error.code === "wrong_pin" && (error.data as { until?: string } | null)?.until;
+  return [error.hint, until && `PINs are taken again at ${new Date(moment(until)).toLocaleTimeString([], { hour12: false })}.`].filter(Boolean).join(" ");
+}
+
+/** A refusal: what happened, why, what to do next. `first`: what did not happen; `children`: a way on from here. */
+export function Problem({ error, first = "", children }: { error: Refused | null; first?: string; children?: ReactNode }) {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (!error || !ofActs.has(error) || !box.current) return;
@@ -127,7 +134,11 @@ export function Problem({ error }: { error: Refused | null }) {
   if (!error) return null;
   return (
     <div ref={box} className="note no" role="alert">
-      <b>{error.message}</b> {error.hint} <code className="muted">[{error.code}]</code>
+      <b>
+        {first && `${first} `}
+        {error.message}
+      </b>{" "}
+      {nextStep(error)} <code className="muted">[{error.code}]</code> {children}
       {error.details.length > 0 && (
         <ul className="listing">
           {error.details.map((detail, index) => (

@@ -2,9 +2,8 @@
 // who is logged in signs it.
 import { useContext, useEffect, useState } from "react";
 import { Refused, Withdrawn, ask, type Answered } from "./api";
-import { Ask, Cli, Field } from "./parts";
+import { Ask, Cli, Field, nextStep } from "./parts";
 import { Session, provenBy } from "./session";
-import { moment } from "./words";
 
 interface Wanted {
   why: string;
@@ -13,11 +12,8 @@ interface Wanted {
 
 let show: ((wanted: Wanted) => void) | null = null;
 
-/** Why a PIN was refused and what to do; after too many the time at which one is taken again, since "in 30 seconds" grows old. */
-export function whyRefused(error: Refused): string {
-  const until = error.code === "wrong_pin" && (error.data as { until?: string } | null)?.until;
-  return [error.message, error.hint, until && `PINs are taken again at ${new Date(moment(until)).toLocaleTimeString([], { hour12: false })}.`].filter(Boolean).join(" ");
-}
+/** Why a PIN was refused and what to do. */
+const whyRefused = (error: Refused): string => `${error.message} ${nextStep(error)}`;
 
 /** What they answer to a question of the page `at`; null where they have gone from there, since the answer before came late. */
 const answerOf = (why: string, at: string) => (location.href === at ? new Promise<string | null>((answer) => show?.({ why, answer })) : Promise.resolve(null));

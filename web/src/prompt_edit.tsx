@@ -50,11 +50,7 @@ export function PromptEdit({ data, reload }: { data: DecisionData; reload: () =>
             {busy ? "Storing…" : "Store and judge again"}
           </button>
         </span>
-        {error && (
-          <p className="problem" role="alert">
-            Nothing was stored. {error.message} {error.hint} <code className="muted">[{error.code}]</code>
-          </p>
-        )}
+        <Problem error={error} first="Nothing was stored." />
       </div>
     </form>
   );

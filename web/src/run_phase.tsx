@@ -4,7 +4,7 @@ import { query, useAsk, useToolNews, useWritten } from "./api";
 import type { ActivityView, ArtifactPage, EvidenceList, LineageView, RunView, ToolCallList } from "./api_types";
 import { stateOf, subline, type GraphNode } from "./graph";
 import { Icon } from "./icons";
-import { Cli, Flag, Gates, Reason, Said, State, Waiting } from "./parts";
+import { Cli, Flag, Gates, Problem, Reason, Said, State, Waiting } from "./parts";
 import { Remedies } from "./remedies";
 import { Parts, Value, type Part } from "./rendered";
 import { to } from "./route";
@@ -112,8 +112,10 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
           ))}
         {tab === "Gates" && <Decided decisions={decisions} />}
         {tab === "Artifact" &&
-          (artifact.error ? (
+          (artifact.error?.code === "unknown_artifact" ? (
             <p className="soft">{artifact.error.message}</p>
+          ) : artifact.error ? (
+            <Problem error={artifact.error} />
           ) : artifact.data ? (
             <div className="stack">
               <p className="row wrap">

@@ -29,7 +29,7 @@ export function Settings({ part }: { part: string }) {
         show(`provider ${name}`, { good: true, text: said.tried.message });
       } catch (fault) {
         if (!(fault instanceof Refused)) throw fault;
-        show(`provider ${name}`, { good: false, text: fault.message });
+        show(`provider ${name}`, { good: false, text: `${fault.message} ${fault.hint}` });
       }
     });
   const tryOut = (name: string) =>
