@@ -135,6 +135,13 @@ def test_every_run_is_reached_from_the_list_and_each_view_says_that_it_shows_the
     expect(shown.locator("main header")).to_contain_text("the newest 200 runs")
     to(shown, oldest.removeprefix("#").replace("/runs/", "/compare/"))
     expect(shown.get_by_label("One run")).to_have_value(oldest.removeprefix("#/runs/"))
+    expect(shown.locator("main")).to_contain_text("The newest 200 runs can be chosen.")
+    other = shown.get_by_label("The other run")
+    expect(other.locator("option")).to_have_count(201)
+    shown.get_by_role("button", name="List older runs too").click()
+    expect(other.locator("option")).to_have_count(202)
+    expect(other).to_contain_text("run 0 (")
+    expect(shown.get_by_role("button", name="List older runs too")).to_have_count(0)
 
 
 def test_the_queue_says_that_it_shows_the_newest_jobs_only_where_there_are_more(scene: Scene, visit: Visit) -> None:

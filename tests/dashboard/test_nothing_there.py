@@ -46,7 +46,9 @@ def test_an_address_of_what_is_not_there_names_it_and_leads_to_the_list(stage: S
 
     to(shown, f"/ask/{stage.working}/review")
     refused = shown.get_by_role("alert")
-    expect(refused).to_contain_text("You cannot approve 'review' while it is pending. Run wfe-mcp status to see what is open.")
+    expect(refused).to_contain_text(
+        "You cannot approve 'review' while it is pending. Run wfe-mcp status to see what is open."
+    )
     expect(refused).to_contain_text("[illegal_transition]")
 
 

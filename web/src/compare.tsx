@@ -1,21 +1,35 @@
 // Two runs side by side: inputs, phases, times, costs, and the artifacts that differ.
-import { beginsOrEnds, useAsk } from "./api";
+import { useState } from "react";
+import { ask, beginsOrEnds, query, useAct, useAsk } from "./api";
 import type { ComparisonView, NoPhase, PhaseSide, RunList, RunSide } from "./api_types";
 import { Cli, Crumbs, Field, Flag, Integrity, PageHead, Problem, Records, Section, State, Waiting } from "./parts";
 import { Changes } from "./rendered";
 import { go, to } from "./route";
 import { count, isReported, money, person, runWord, span, tokens } from "./words";
 
+/** The most runs that one answer lists. */
+const PAGE = 200;
+
 export function Compare({ left, right }: { left: string; right: string }) {
-  const runs = useAsk<RunList>("/runs?limit=200", beginsOrEnds);
+  const runs = useAsk<RunList>(`/runs${query({ limit: PAGE })}`, beginsOrEnds);
+  const [older, setOlder] = useState<RunList | null>(null);
+  const [act, busy, refused] = useAct();
+  const newest = runs.data?.runs ?? [];
+  const listed = [...newest, ...(older?.runs ?? []).filter((each) => !newest.some((one) => one.run === each.run))];
+  const next = (older ?? runs.data)?.cursor;
+  const showOlder = () =>
+    act(async () => {
+      const { data: page } = await ask<RunList>(`/runs${query({ limit: PAGE, cursor: next })}`);
+      setOlder({ ...page, runs: [...listed, ...page.runs] });
+    });
   const both = left !== "" && right !== "";
   const { data, error } = useAsk<ComparisonView>(both ? `/compare?left=${encodeURIComponent(left)}&right=${encodeURIComponent(right)}` : null, (event) => event.run === left || event.run === right);
   const pick = (name: string, value: string, chosen: (run: string) => void) => (
     <Field label={name}>
       <select value={value} onChange={(event) => chosen(event.target.value)}>
         <option value="">choose a run</option>
-        {value && !runs.data?.runs.some((each) => each.run === value) && <option>{value}</option>}
-        {(runs.data?.runs ?? []).map((each) => (
+        {value && !listed.some((each) => each.run === value) && <option>{value}</option>}
+        {listed.map((each) => (
           <option key={each.run} value={each.run}>
             {each.title} ({each.template}, {runWord(each.state)}, {each.run})
           </option>
@@ -37,7 +51,15 @@ export function Compare({ left, right }: { left: string; right: string }) {
         {pick("One run", left, (run) => go(to("compare", run, right || left)))}
         {pick("The other run", right, (run) => go(to("compare", left || run, run)))}
       </div>
-      <Problem error={error} />
+      {next && (
+        <p className="row soft">
+          The newest {count(listed.length, "run")} can be chosen.
+          <button type="button" className="btn slim" disabled={busy} onClick={showOlder}>
+            List older runs too
+          </button>
+        </p>
+      )}
+      <Problem error={error ?? runs.error ?? refused} />
       {both && !data && !error && <Waiting />}
       {!both && <p className="soft" style={{ marginTop: "0.75rem" }}>Choose two runs of one project: a retry of the same task, a fork, or the same template with another model.</p>}
       {data && <Body data={data} left={left} right={right} />}
