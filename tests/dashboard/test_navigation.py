@@ -10,6 +10,7 @@ from tests.dashboard.browser import asked
 from tests.dashboard.chromium import Tab, is_live
 from tests.dashboard.stage import Stage
 from tests.engine.scene import AGENT, Scene, approval, phase
+from tests.store.scene import tamper
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
 from wfe_mcp.engine.runs.control import control
@@ -351,3 +352,17 @@ def test_a_run_without_progress_says_so_on_the_board_and_on_its_page(scene: Scen
     expect(shown.locator("a.card", has_text="Say what is new")).not_to_contain_text("stuck")
     card.click()
     expect(shown.locator("main")).to_contain_text(re.compile(r"Running\s*no progress for"))
+
+
+def test_a_search_says_what_is_not_searched_yet(scene: Scene, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [scene.start(phase("plan"), name=f"old-{number}", title=f"Old words {number}") for number in range(3)]
+    tamper(scene.url, "DELETE FROM find_run")
+    monkeypatch.setattr("wfe_mcp.engine.search.finding.CATCH_UP_S", 0)
+    monkeypatch.setattr("wfe_mcp.engine.search.finding.STEP_EVENTS", 1)
+    shown = visit("/search?q=words")
+    said = shown.get_by_role("status").filter(has_text="not indexed yet: search again")
+    expect(said).to_be_visible()
+    for _ in runs:
+        shown.reload()
+        expect(shown.locator(".plist li")).to_have_count(len(runs))
+    expect(said).to_have_count(0)

@@ -20,7 +20,7 @@ export function Search({ text }: { text: string }) {
   useEffect(() => setTyped(text), [text]);
   const [kind, setKind] = useState("all");
   const at = useProject();
-  const { data, error } = useAsk<FoundView>(text ? `/search${query({ query: text, kind: kind === "all" ? null : kind.replace(" ", "_"), limit: 50, project: at.id, all: at.id ? null : "true" })}` : null, () => false);
+  const { data, answer, error } = useAsk<FoundView>(text ? `/search${query({ query: text, kind: kind === "all" ? null : kind.replace(" ", "_"), limit: 50, project: at.id, all: at.id ? null : "true" })}` : null, () => false);
   return (
     <div className="narrow">
       <h1>Search</h1>
@@ -38,6 +38,7 @@ export function Search({ text }: { text: string }) {
       </form>
       <Problem error={error} />
       {text && !data && !error && <Waiting />}
+      {data?.not_indexed ? <p className="soft" role="status">{answer?.summary}</p> : null}
       {data && !data.hits.length && <p className="soft">Nothing found. Try fewer words: every one of them must occur.</p>}
       {data && data.hits.length > 0 && (
         <ul className="panel plist">
