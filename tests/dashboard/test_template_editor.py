@@ -222,3 +222,18 @@ def test_a_phase_moved_below_one_that_needs_it_leaves_the_page_to_undo_it(scene:
     expect(shown.locator(".react-flow__node")).to_have_count(2)
     shown.get_by_role("button", name="Discard the changes").click()
     assert [each["id"] for each in definition(shown)["phases"]] == ["plan", "build"]
+
+
+def test_what_is_wrong_with_a_saved_template_is_said_as_it_opens(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"))
+    shown = visit("/templates/drill")
+    later = {**definition(shown), "version": "2.0.0", "webhooks": [{"url": "https://example.org"}]}
+    expect(shown.locator(".problems")).to_have_count(0)
+    keep_version(scene.engine, later, "saved")
+    shown = visit("/templates/drill@2.0.0")
+    problems = shown.locator(".problems")
+    expect(problems).to_contain_text("/webhooks")
+    shown.get_by_label("Title").first.fill("Another drill")
+    expect(problems).to_contain_text("/webhooks")
+    shown.get_by_role("button", name="Discard the changes").click()
+    expect(problems).to_contain_text("/webhooks")

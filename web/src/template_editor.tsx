@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from "react";
 import { flushSync } from "react-dom";
 import { Refused, ask, useAct, useAsk } from "./api";
-import type { Fault, KeptView, TemplateSchema, TemplateView } from "./api_types";
+import type { Fault, KeptView, LintView, TemplateSchema, TemplateView } from "./api_types";
 import { useDraft } from "./draft";
 import { gateKinds } from "./gate_form";
 import { Graph, type GraphNode } from "./graph";
@@ -48,7 +48,14 @@ export function Editor({ name, view }: { name: string; view: string }) {
   };
 
   useEffect(() => {
-    if (!edited) return;
+    if (!edited) {
+      if (saved) return; // what the edit said of it still holds
+      let isHere = true;
+      if (data?.template) ask<LintView>("/templates/lint", { definition: data.template, project: at.id }).then(({ data: lint }) => isHere && setFaults(lint.problems.filter((each) => each.severity === "error")), () => undefined); // its page says what is refused
+      return () => {
+        isHere = false;
+      };
+    }
     const timer = setTimeout(() => {
       ask<KeptView>("/templates", { definition: edited, dry_run: true }).then(
         ({ data: kept, summary }) => {
@@ -62,7 +69,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
       );
     }, LINT_MS);
     return () => clearTimeout(timer);
-  }, [edited, refused]); // another tab may have stored this version
+  }, [edited, refused, data, saved, at.id]); // another tab may have stored this version
 
   useEffect(keepFocus, [edited]); // a button may go with what it changed
   const phases = useMemo(() => (Array.isArray(definition?.phases) ? (definition.phases as Json[]) : []), [definition]);
