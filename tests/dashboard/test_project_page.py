@@ -128,3 +128,15 @@ def test_a_folder_that_became_another_project_is_listed_with_the_earlier_one_whi
     play.sign()
     expect(lines).to_have_count(1)
     expect(lines).to_contain_text("0 open runs")
+
+
+def test_a_project_is_renamed_on_its_page(play: Play) -> None:
+    shown = play.to(f"/projects/{play.scene.engine.project_id}")
+    shown.get_by_role("button", name="Rename").click()
+    dialog = shown.get_by_role("dialog", name="Rename")
+    dialog.get_by_label("Name").fill("The shop")
+    dialog.get_by_role("button", name="Rename").click()
+    expect(shown.locator("h1")).to_have_text("The shop")
+    expect(dialog).to_have_count(0)
+    shown.reload()
+    expect(shown.locator("h1")).to_have_text("The shop")

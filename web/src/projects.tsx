@@ -5,7 +5,7 @@ import type { InboxView, MoveView, ProjectContents, ProjectList, ProjectRow, Pro
 import { chooseProject } from "./chosen";
 import { Facts } from "./facts";
 import { Findings } from "./findings";
-import { Cli, Flag, Integrity, NotThere, PageHead, Problem, Records, Section, State, Waiting } from "./parts";
+import { Ask, Cli, Field, Flag, Integrity, NotThere, PageHead, Problem, Records, Section, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { useRole, useRoleSomewhere } from "./session";
@@ -150,7 +150,7 @@ const Forget = ({ project, busy, act, done }: { project: ProjectRow; busy: boole
 );
 
 function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
-  const { data, error } = useAsk<ProjectView>(`/projects/${encodeURIComponent(id)}`, (event) => event.project === id);
+  const { data, error, reload } = useAsk<ProjectView>(`/projects/${encodeURIComponent(id)}`, (event) => event.project === id);
   const [isAuthor, isAdmin] = [useRole("author", id), useRole("admin", id)];
   if (error && !data) return <NotThere error={error} list="#/projects" called="all projects" />;
   if (!data) return <Waiting />;
@@ -161,6 +161,7 @@ function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
       <header className="stack">
         <h1>{data.name}</h1>
         <p className="soft code">{data.root}</p>
+        {isAdmin && <Rename key={data.name} id={id} name={data.name} done={reload} />}
       </header>
       <Section title="Open runs" acts={isAuthor && (
           <a className="btn slim end" href="#/start" onClick={choose}>
@@ -232,6 +233,52 @@ function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
       </Section>
       <Statistics id={id} />
     </div>
+  );
+}
+
+/** Another name for the project; nothing on the disk changes. */
+function Rename({ id, name, done }: { id: string; name: string; done: () => void }) {
+  const [open, setOpen] = useState(false);
+  const [typed, setTyped] = useState(name);
+  const [act, busy, refused] = useAct();
+  const rename = () =>
+    act(async () => {
+      await send(`/projects/${encodeURIComponent(id)}/rename`, { name: typed });
+      setOpen(false);
+      done();
+    });
+  return (
+    <>
+      <p>
+        <button type="button" className="btn slim" title={`wfe-mcp project rename ${id} NAME`} onClick={() => setOpen(true)}>
+          Rename…
+        </button>
+      </p>
+      {open && (
+        <Ask title={`Rename ${name}`} onClose={() => setOpen(false)}>
+          <form
+            className="stack"
+            onSubmit={(event) => {
+              event.preventDefault();
+              rename();
+            }}
+          >
+            <Field label="Name" hint="without one, it is called as its folder">
+              <input type="text" maxLength={200} value={typed} onChange={(event) => setTyped(event.target.value)} />
+            </Field>
+            <Problem error={refused} />
+            <span className="row">
+              <button className="btn solid" disabled={busy}>
+                Rename
+              </button>
+              <button type="button" className="btn" onClick={() => setOpen(false)}>
+                Back
+              </button>
+            </span>
+          </form>
+        </Ask>
+      )}
+    </>
   );
 }
 
