@@ -6,6 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
+from tests.dashboard.browser import PIN, asked
 from tests.dashboard.play import Play
 from tests.dashboard.test_play import console_errors, play, row
 from tests.engine.conftest import blank
@@ -141,3 +142,24 @@ def test_a_project_whose_folder_was_renamed_is_found_again_on_the_page(play: Pla
     missing.get_by_role("button", name="It is the same project").click()
     play.sign()
     expect(shown.get_by_role("link", name="The Shop")).to_contain_text(str(after))
+
+
+def test_a_decision_whose_server_was_killed_is_signed_once_it_is_back_and_counts_once(play: Play) -> None:
+    run = play.scene.start(phase("plan", approval()), phase("build"), name="lost", title="Lost")
+    play.scene.do(run, "plan")
+    shown = play.to(f"/inbox/{asked(play.scene, run)}")
+    shown.get_by_role("button", name="Send back").click()
+    shown.get_by_label("What should be different?").fill("Say why")
+    play.end()
+    sign = shown.get_by_role("button", name="Sign and send back")
+    shown.get_by_label("PIN").fill(PIN)
+    sign.click()
+    expect(shown.get_by_role("alert")).to_contain_text("It is not known whether this was decided.")
+    play.begin()
+    expect(shown.locator(".decide")).to_contain_text("The server answers again, and this is still open.")
+    expect(shown.get_by_role("alert")).to_have_count(0)
+    expect(shown.get_by_label("What should be different?")).to_have_value("Say why")
+    shown.get_by_label("PIN").fill(PIN)
+    sign.click()
+    expect(shown.locator("main")).to_contain_text("Rejected by")
+    assert play.scene.events(run).count("AttemptFailed") == 1

@@ -37,6 +37,10 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
   const [act, busy, error] = useAct();
   const follows = usePromise(request.run_id, choice === "reject" ? "reject" : "", { phase: request.phase, to: back }).leads_to;
   const stale = error?.code === "stale_revision";
+  const newest = useRef(data);
+  newest.current = data;
+  const refusedAt = useRef(data);
+  const answersAgain = error?.code === "lost" && data !== refusedAt.current; // what is shown was asked for after the loss
   const changed = (error?.data as { changed?: string[] } | null)?.changed ?? [];
   const needsKey = shown.assurance === "passkey";
   const { approve, reject, edit } = data.commands;
@@ -64,6 +68,7 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
         sent();
         reload();
       } finally {
+        refusedAt.current = newest.current;
         setPin("");
       }
     });
@@ -127,7 +132,12 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
                 </a>
               )}
             </span>
-            <Problem error={error} first={error?.code === "lost" ? "It is not known whether this was decided." : "Nothing was decided."}>
+            {answersAgain && (
+              <p className="note" role="status">
+                The server answers again, and this is still open. Sign it again.
+              </p>
+            )}
+            <Problem error={answersAgain ? null : error} first={error?.code === "lost" ? "It is not known whether this was decided." : "Nothing was decided."}>
               {changed.length > 0 && `Changed since then: ${changed.slice(0, 5).join(", ")}. `}
               {stale && (
                 <button type="button" className="btn slim" onClick={reload}>
