@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { query, useAsk } from "./api";
 import type { ActivityView, ArtifactPage, DifferenceView, RunList } from "./api_types";
+import { cli } from "./cli";
 import { Cli, Crumbs, NotThere, Problem, Section, Segments, Waiting } from "./parts";
 import { Changes, Parts, type Part } from "./rendered";
 import { go, to } from "./route";
@@ -53,7 +54,7 @@ export function ArtifactPage({ run, phase, revision, query: given }: { run: stri
           <a className="btn slim" href={to("form", run, phase)}>
             Edit…
           </a>
-          <Cli text={`wfe-mcp artifact show ${run} ${data.artifact}${data.revisions.length > 1 ? ` --revision ${data.revision}` : ""}`} />
+          <Cli text={cli`wfe-mcp artifact show ${data.revisions.length > 1 ? ["--revision", data.revision] : []} ${run} ${data.artifact}`} />
         </span>
       </div>
       <h2 className="hidden">{view}</h2>
@@ -80,7 +81,7 @@ export function ArtifactPage({ run, phase, revision, query: given }: { run: stri
             {data.drafts?.map((draft) => (
               <li key={draft.artifact} className="row wrap pad">
                 <b>{draft.artifact}</b> attempt {draft.attempt}, {count(draft.faults, "fault")}, {age(draft.at)} ago
-                <span className="end"><Cli text={`wfe-mcp artifact show ${run} ${draft.artifact} --phase ${phase}`} /></span>
+                <span className="end"><Cli text={cli`wfe-mcp artifact show ${["--phase", phase]} ${run} ${draft.artifact}`} /></span>
               </li>
             ))}
           </ul>

@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "react";
 import { answered, Refused } from "./api";
 import type { AssistantView, ReadView } from "./api_types";
+import { cli } from "./cli";
 import { useDraft } from "./draft";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, PageHead, Problem } from "./parts";
@@ -127,7 +128,7 @@ export function Assistant() {
         </p>
       )}
       <p style={{ marginTop: "0.75rem" }}>
-        <Cli text={`wfe-mcp ask ${question.trim() ? JSON.stringify(question) : "QUESTION"}${at.cli}`} />
+        <Cli text={cli`wfe-mcp ask ${at.cli} ${question.trim() || "QUESTION"}`} />
       </p>
     </div>
   );

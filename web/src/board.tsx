@@ -1,6 +1,7 @@
 // Runs by what they wait for, or those of one template by the phase that they are at; a card is a run.
 import { query, useAsk } from "./api";
 import type { BoardView, NewsView, RunList, RunRow } from "./api_types";
+import { cli } from "./cli";
 import { isNew, NewMark } from "./news";
 import { ProjectChoice, useProject } from "./in_project";
 import { useLines } from "./keys";
@@ -47,7 +48,7 @@ export function Board({ news }: { news: NewsView | null }) {
           {templates.length > 0 && (
             <Choose label="Columns" all="what runs wait for" names={templates} says={(each) => `phases of ${each}`} now={template} choose={setTemplate} />
           )}
-          <Cli text={`wfe-mcp list${template ? ` --template ${template} --by-phase` : ""}${at.cli}`} />
+          <Cli text={cli`wfe-mcp list ${template ? ["--template", template, "--by-phase"] : []} ${at.cli}`} />
         </span>
       </header>
       <Problem error={byPhase.error} />

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { query, useAct, useAsk } from "./api";
 import type { ItemPage, Ledger } from "./api_types";
+import { cli } from "./cli";
 import { ProjectChoice, useProject } from "./in_project";
 import { CLAIMED } from "./item_acts";
 import { useLines } from "./keys";
@@ -22,13 +23,13 @@ export function WorkClaims() {
       <div className="filters">
         <ProjectChoice at={at} />
         <span className="end">
-          <Cli text={`wfe-mcp claim list --status all${at.cli === " --all" ? "" : at.cli}`} />
+          <Cli text={cli`wfe-mcp claim list --status all ${at.id ? at.cli : []}`} />
         </span>
       </div>
       <Problem error={error} />
       {!data && !error && <Waiting />}
       {data && !rows.length && (
-        <Empty title="No claim yet" steps={[{ say: "Add one here, with a test that names a check, or let your agent add it.", cli: `wfe-mcp claim add TITLE --test '{"type": "script", "check": "NAME"}'` }]}>
+        <Empty title="No claim yet" steps={[{ say: "Add one here, with a test that names a check, or let your agent add it.", cli: cli`wfe-mcp claim add TITLE --test '{"type": "script", "check": "NAME"}'` }]}>
           A claim holds as long as its tests show it. Whether they do, no agent says.
         </Empty>
       )}
@@ -101,7 +102,7 @@ export function ClaimParts({ item, project, reload }: { item: ItemPage; project:
   return (
     <>
       <Section aria-label="Tests" title="Tests" acts={tests.some((test) => test.check) && isOpen && (
-          <button type="button" className="btn slim end" disabled={busy || !!job} title={`wfe-mcp claim test ${item.id}`} onClick={() => void run()}>
+          <button type="button" className="btn slim end" disabled={busy || !!job} title={cli`wfe-mcp claim test ${item.id}`} onClick={() => void run()}>
             {job ? "Being tested…" : "Run the tests"}
           </button>
       )}>
@@ -163,7 +164,7 @@ export function ClaimParts({ item, project, reload }: { item: ItemPage; project:
                 It contradicts the claim
               </button>
             </span>
-            <Cli text={`wfe-mcp claim evidence ${item.id} --supports --reason TEXT`} />
+            <Cli text={cli`wfe-mcp claim evidence ${item.id} --supports --reason TEXT`} />
           </form>
         )}
         {item.status === "falsified" && (

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { ask, beginsOrEnds, query, useAct, useAsk } from "./api";
 import type { ComparisonView, NoPhase, PhaseSide, RunList, RunSide } from "./api_types";
+import { cli } from "./cli";
 import { Cli, Crumbs, Field, Flag, Integrity, PageHead, Problem, Records, Section, State, Waiting } from "./parts";
 import { Changes } from "./rendered";
 import { go, to } from "./route";
@@ -43,7 +44,7 @@ export function Compare({ left, right }: { left: string; right: string }) {
       <PageHead title="Compare two runs">
         {both && (
           <span className="end">
-            <Cli text={`wfe-mcp compare ${left} ${right}`} />
+            <Cli text={cli`wfe-mcp compare ${left} ${right}`} />
           </span>
         )}
       </PageHead>

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { useAct, useAsk } from "./api";
 import type { CredentialsView, CredentialView } from "./api_types";
+import { cli } from "./cli";
 import { Cli, Field, Options, Problem, Section, State } from "./parts";
 import { send } from "./pin";
 
@@ -27,10 +28,10 @@ export function Credentials({ project }: { project: string }) {
               <span className="soft only-said">{[credential.kind, `of this ${credential.scope}`, ...(credential.given_to ?? []).map((to) => `given to ${to}`), credential.used?.[0] && `last used by ${credential.used[0].to}, ${credential.used[0].at.slice(0, 10)}`].filter(Boolean).join(", ")}</span>
               {credential.expires_at && <State state={credential.state === "expired" ? "failed" : credential.state === "valid" ? "passed" : "waiting"}>{`${credential.state === "expired" ? "expired" : "expires"} ${credential.expires_at.slice(0, 10)}`}</State>}
               <span className="end row wrap">
-                <button type="button" className="btn slim" title={`wfe-mcp credential rotate ${credential.name}`} aria-label={`Rotate ${credential.name}`} onClick={() => setOpen(credential)}>
+                <button type="button" className="btn slim" title={cli`wfe-mcp credential rotate ${credential.name}`} aria-label={`Rotate ${credential.name}`} onClick={() => setOpen(credential)}>
                   Rotate
                 </button>
-                <button type="button" className="btn slim bare" disabled={busy} title={`wfe-mcp credential delete ${credential.name}`} aria-label={`Delete ${credential.name}`} onClick={() => remove(credential)}>
+                <button type="button" className="btn slim bare" disabled={busy} title={cli`wfe-mcp credential delete ${credential.name}`} aria-label={`Delete ${credential.name}`} onClick={() => remove(credential)}>
                   Delete
                 </button>
               </span>
@@ -53,7 +54,7 @@ function Values({ of, kinds, project, done }: { of: CredentialView | null; kinds
   const [expires, setExpires] = useState("");
   const [values, setValues] = useState<Record<string, string>>({});
   const [act, busy, refused] = useAct();
-  const command = of ? `wfe-mcp credential rotate ${of.name}` : `wfe-mcp credential add ${name || "NAME"} --kind ${kind}`;
+  const command = of ? cli`wfe-mcp credential rotate ${of.name}` : cli`wfe-mcp credential add --kind ${[kind]} ${name || "NAME"}`;
   const set = (part: string, value: string) => setValues((before) => ({ ...before, [part]: value }));
   return (
     <form

@@ -1,6 +1,7 @@
 // What runs in each environment, its health, and the deployments that brought it there.
 import { query, useAsk } from "./api";
 import type { Deployments } from "./api_types";
+import { cli } from "./cli";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Empty, Faults, PageHead, Problem, Records, State, Waiting } from "./parts";
 import { to } from "./route";
@@ -44,7 +45,7 @@ export function Environments() {
               Deploy…
             </a>
           )}
-          <Cli text={`wfe-mcp deployments${at.cli}`} />
+          <Cli text={cli`wfe-mcp deployments ${at.cli}`} />
         </span>
       </PageHead>
       <Problem error={error} />

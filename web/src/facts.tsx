@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { useAct } from "./api";
 import type { Fact } from "./api_types";
+import { cli } from "./cli";
 import { Cli, Problem, Records, Section } from "./parts";
 import { send } from "./pin";
 
@@ -42,7 +43,7 @@ export function Facts({ project, facts, changed }: { project: string; facts: Fac
           <button type="button" className="btn" onClick={() => setEditing(null)}>
             Cancel
           </button>
-          <Cli text={`wfe-mcp config fact ${JSON.stringify(editing.name || "NAME")} ${JSON.stringify(editing.value || "VALUE")}`} />
+          <Cli text={cli`wfe-mcp config fact ${editing.name || "NAME"} ${editing.value || "VALUE"}`} />
         </form>
       )}
       <Records says="Facts of the project" heads={["Fact", "What holds", "From", "Change"]}>

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { ask, useAct, useAsk } from "./api";
 import type { UnsignedGrant, GrantLine, GrantList } from "./api_types";
+import { cli } from "./cli";
 import { Cli, Field, Problem, Records, Section, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { to } from "./route";
@@ -52,7 +53,7 @@ function Row({ grant, busy, end }: { grant: GrantLine; busy: boolean; end: () =>
       <td data-label="Until"><State state={grant.state === "live" ? "passed" : "old"}>{grant.state}</State> {day(moment(grant.ended_at || grant.expires_at))}</td>
       <td>
         {grant.state === "live" && (
-          <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp grant end ${grant.id}`} aria-label={`End grant ${grant.id}`} onClick={end}>
+          <button type="button" className="btn slim" disabled={busy} title={cli`wfe-mcp grant end ${grant.id}`} aria-label={`End grant ${grant.id}`} onClick={end}>
             End
           </button>
         )}

@@ -24,7 +24,7 @@ export interface InProject {
   /** The name of the project in a folder. */
   nameOf: (root: string) => string;
   /** The options of the command that lists the same. */
-  cli: string;
+  cli: string[];
 }
 
 /** `one`: the page shows one project at a time, that which it was started in where none is chosen. */
@@ -50,7 +50,7 @@ export function useProject({ one = false } = {}): InProject {
     idOf: (root) => [...roots].find(([, folder_]) => folder_ === root)?.[0] ?? (chosen || here),
     nameOf: (root) => names.get(rows.find((row) => row.root === root)?.project ?? "") ?? folder(root),
     many: names.size > 1 && !id,
-    cli: !id ? (one ? "" : " --all") : id === here || !roots.has(id) ? "" : ` --project ${JSON.stringify(roots.get(id))}`,
+    cli: !id ? (one ? [] : ["--all"]) : id === here || !roots.has(id) ? [] : ["--project", roots.get(id) ?? ""],
   };
 }
 

@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { useAsk, type Refused } from "./api";
 import type { ActivityView, DecisionData, InboxView, NewsView, Unusual } from "./api_types";
+import { cli } from "./cli";
 import { useProject } from "./in_project";
 import { useKeys, useMarked } from "./keys";
 import { isNew, NewMark, News } from "./news";
@@ -10,7 +11,7 @@ import { go, to, useKept } from "./route";
 import { Week } from "./statistics";
 import { StuckLine } from "./stuck";
 import { ReadyNext } from "./work";
-import { age, argument, count, folder, moment, type Look } from "./words";
+import { age, count, folder, moment, type Look } from "./words";
 import { Icon } from "./icons";
 
 export interface Item {
@@ -161,7 +162,7 @@ function all(data: InboxView): Item[] {
       project: each.folder,
       at: "",
       href: `/${each.path}`,
-      cli: `wfe-mcp trust --project ${argument(each.folder)}`,
+      cli: cli`wfe-mcp trust --project ${[each.folder]}`,
     })),
   ];
   const handed = new Set(data.decisions.filter((decision) => decision.handed).map((decision) => decision.request));

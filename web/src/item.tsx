@@ -2,6 +2,7 @@
 import { useState, type ReactNode } from "react";
 import { beginsOrEnds, query, useAct, useAsk } from "./api";
 import type { ItemChange, ItemLine, ItemPage } from "./api_types";
+import { cli } from "./cli";
 import { useProject } from "./in_project";
 import { Files } from "./item_files";
 import { EditItem } from "./item_form";
@@ -37,7 +38,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
     "item",
     data
       ? [
-          ...(closed ? [] : [{ name: `Edit ${data.id}`, does: () => void edit(), cli: `wfe-mcp work edit ${data.id}` }]),
+          ...(closed ? [] : [{ name: `Edit ${data.id}`, does: () => void edit(), cli: cli`wfe-mcp work edit ${data.id}` }]),
           ...moves.filter((move) => !move.refused).map((move) => ({ name: `${moveName(move, data.status)} ${data.id}`, does: () => moving.move(data, move.to), cli: moveCommand(data, move.to) })),
         ]
       : [],
@@ -81,7 +82,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
             </button>
           )}
           {!closed && !edits && (
-            <a className="btn" href={to("items", project, data.id, "edit")} title={`wfe-mcp work edit ${data.id}`}>
+            <a className="btn" href={to("items", project, data.id, "edit")} title={cli`wfe-mcp work edit ${data.id}`}>
               <Icon name="edit" />
               Edit
             </a>
@@ -222,7 +223,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
                   </select>
                 </Field>
               )}
-              <Cli text={`wfe-mcp ${decides ? "decision" : claims ? "claim" : "work"} show ${data.id}`} />
+              <Cli text={cli`wfe-mcp ${decides ? "decision" : claims ? "claim" : "work"} show ${data.id}`} />
             </div>
           </aside>
         </fieldset>

@@ -2,6 +2,7 @@
 import { useState, type ReactNode } from "react";
 import { query, useAct, useAsk, type Refused } from "./api";
 import type { ItemMove, ItemPage, TemplateList } from "./api_types";
+import { cli } from "./cli";
 import { forget, useDraft } from "./draft";
 import { Ask, Cli, Field, Problem } from "./parts";
 import { send } from "./pin";
@@ -41,20 +42,17 @@ export const moveName = (move: ItemMove, from: string): string => {
   return `${name ?? capital(move.to)}${REASONS[move.to] || move.takes === "run" ? "…" : ""}`;
 };
 
-export const shell = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
-
 /** The same at a terminal. */
 export function moveCommand({ id, kind }: Movable, to_: string, reason = "REASON"): string {
-  const say = reason === "REASON" ? reason : shell(reason);
-  if (to_ === "active") return `wfe-mcp work start ${id}`;
-  if (to_ === "blocked") return `wfe-mcp work block ${id} ${say}`;
-  if (to_ === "dropped") return `wfe-mcp work drop ${id} ${say}`;
-  if (to_ === "accepted") return `wfe-mcp decision accept ${id}`;
-  if (to_ === "pending") return `wfe-mcp claim retry ${id}`;
-  if (to_ === "deprecated" && kind === "claim") return `wfe-mcp work edit ${id} --status deprecated --reason ${say}`;
-  if (to_ === "deprecated") return `wfe-mcp decision deprecate ${id} --reason ${say}`;
-  if (to_ === "superseded") return `wfe-mcp decision replace ${id} ${reason === "REASON" ? "OTHER" : reason}`;
-  return `wfe-mcp work edit ${id} --status ${to_}`;
+  if (to_ === "active") return cli`wfe-mcp work start ${id}`;
+  if (to_ === "blocked") return cli`wfe-mcp work block ${id} ${reason}`;
+  if (to_ === "dropped") return cli`wfe-mcp work drop ${id} ${reason}`;
+  if (to_ === "accepted") return cli`wfe-mcp decision accept ${id}`;
+  if (to_ === "pending") return cli`wfe-mcp claim retry ${id}`;
+  if (to_ === "deprecated" && kind === "claim") return cli`wfe-mcp work edit ${id} --status deprecated --reason ${[reason]}`;
+  if (to_ === "deprecated") return cli`wfe-mcp decision deprecate ${id} --reason ${[reason]}`;
+  if (to_ === "superseded") return cli`wfe-mcp decision replace ${id} ${reason === "REASON" ? "OTHER" : reason}`;
+  return cli`wfe-mcp work edit ${id} --status ${to_}`;
 }
 
 export interface Movable {
@@ -246,7 +244,7 @@ function StartIt({ item, close }: { item: Movable; close: () => void }) {
             Back
           </button>
         </span>
-        <Cli text={`wfe-mcp work start ${item.id}${chosen ? ` --template ${chosen}` : ""}${waits ? ` --reason ${reason ? shell(reason) : "REASON"}` : ""}`} />
+        <Cli text={cli`wfe-mcp work start ${chosen ? ["--template", chosen] : []} ${waits ? ["--reason", reason || "REASON"] : []} ${item.id}`} />
       </form>
     </Ask>
   );

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "react";
 import { query, reach, Refused, useAct } from "./api";
 import type { ItemFileLine } from "./api_types";
-import { shell } from "./item_acts";
+import { cli } from "./cli";
 import { Problem, Section } from "./parts";
 import { send } from "./pin";
 import { given as headersOf } from "./session";
@@ -48,7 +48,7 @@ export function Files({ item, project, files, closed, reload }: { item: string; 
             type="file"
             multiple
             disabled={busy}
-            title={`wfe-mcp work attach ${item} FILE`}
+            title={cli`wfe-mcp work attach ${item} FILE`}
             onChange={({ target }) => {
               attach([...(target.files ?? [])]);
               target.value = "";
@@ -68,7 +68,7 @@ export function Files({ item, project, files, closed, reload }: { item: string; 
                 Save<span className="hidden"> {each.name}</span>
               </button>
               {!closed && (
-                <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp work detach ${item} ${shell(each.name)}`} onClick={() => detach(each)}>
+                <button type="button" className="btn slim" disabled={busy} title={cli`wfe-mcp work detach ${item} ${each.name}`} onClick={() => detach(each)}>
                   Detach<span className="hidden"> {each.name}</span>
                 </button>
               )}

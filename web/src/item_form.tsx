@@ -3,9 +3,10 @@ import { useEffect, type ReactNode } from "react";
 import { useAct } from "./api";
 import type { Fault, ItemPage, ItemView } from "./api_types";
 import { ClaimTests, type ClaimTest } from "./claim_tests";
+import { cli } from "./cli";
 import { useDraft } from "./draft";
 import { ProjectChoice, useProject } from "./in_project";
-import { KINDS, shell } from "./item_acts";
+import { KINDS } from "./item_acts";
 import { Cli, Field, Options, Problem } from "./parts";
 import { send } from "./pin";
 import { leave, to } from "./route";
@@ -120,7 +121,7 @@ export function EditItem({ item, saved }: { item: ItemPage; saved: () => void })
         >
           {names.length ? "Discard what I typed" : "Back"}
         </button>
-        <Cli text={`wfe-mcp work edit ${item.id}${names.map((name) => ` ${OPTIONS[name]}`).join("")}`} />
+        <Cli text={cli`wfe-mcp work edit ${item.id} ${names.flatMap((name) => OPTIONS[name].split(" "))}`} />
       </span>
     </form>
   );
@@ -159,7 +160,7 @@ export function NewItem({ query: given }: { query: URLSearchParams }) {
     if (given.get("project")) at.choose(given.get("project") ?? "");
   }, []); // eslint-disable-line
   const own = ["decision", "claim"].includes(kind);
-  const command = `wfe-mcp ${own ? kind : "work"} add ${shell(values.title || "TITLE")}${own || kind === "task" ? "" : ` --kind ${kind}`}${tests.map((test) => ` --test ${shell(JSON.stringify(test))}`).join("")}`;
+  const command = cli`wfe-mcp ${own ? kind : "work"} add ${own || kind === "task" ? [] : ["--kind", kind]} ${tests.flatMap((test) => ["--test", JSON.stringify(test)])} ${values.title || "TITLE"}`;
   return (
     <>
       <h1>{title}</h1>

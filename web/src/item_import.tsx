@@ -2,8 +2,8 @@
 import { useState, type ReactNode } from "react";
 import { useAct } from "./api";
 import type { ImportLine, ItemImport } from "./api_types";
+import { cli } from "./cli";
 import { ProjectChoice, useProject } from "./in_project";
-import { shell } from "./item_acts";
 import { Cli, Field, Problem } from "./parts";
 import { send } from "./pin";
 import { leave } from "./route";
@@ -67,7 +67,7 @@ export function ImportItems() {
             </Field>
           )}
           <Problem error={error} />
-          <Cli text={from === "file" ? `wfe-mcp work import ${shell(file)} --dry-run` : `wfe-mcp work import --from github${label ? ` --label ${shell(label)}` : ""} --dry-run`} />
+          <Cli text={from === "file" ? cli`wfe-mcp work import --dry-run ${file}` : cli`wfe-mcp work import --from github ${label ? ["--label", label] : []} --dry-run`} />
           <span className="row">
             <button className="btn solid" disabled={busy}>{busy && !seen ? "Reading…" : "Show what it would do"}</button>
             <a className="btn" href="#/items">Back</a>

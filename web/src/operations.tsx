@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { useAct, useAsk } from "./api";
 import type { OperationView, RunView } from "./api_types";
+import { cli } from "./cli";
 import { Icon } from "./icons";
 import { Address, Ask, Cli, Problem } from "./parts";
 import { send } from "./pin";
@@ -21,7 +22,7 @@ export function Operations({ run, operations, left, reload }: { run: string; ope
       <header>
         <h2>Delivery</h2>
         {left && (
-          <button type="button" className="btn slim end" title={`wfe-mcp undo ${run} --delivery`} disabled={busy} onClick={() => setAsks(UNDO[left] ?? "")}>
+          <button type="button" className="btn slim end" title={cli`wfe-mcp undo ${run} --delivery`} disabled={busy} onClick={() => setAsks(UNDO[left] ?? "")}>
             <Icon name="back" />
             {UNDO[left]}…
           </button>
@@ -55,7 +56,7 @@ function UndoDelivery({ run, name, undo, close }: { run: string; name: string; u
     <Ask title={`${name}?`} onClose={close}>
       <Problem error={error} />
       {!error && <p aria-busy={!answer}>{answer ? `${answer.summary}.` : "Looking what it would do"}</p>}
-      <Cli text={`wfe-mcp undo ${run} --delivery`} />
+      <Cli text={cli`wfe-mcp undo ${run} --delivery`} />
       <form method="dialog" className="row">
         <button className="btn solid" disabled={!answer || error !== null} onClick={undo}>
           {name}

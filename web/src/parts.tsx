@@ -5,6 +5,7 @@ import type { GateLine, GateMark, NodeView } from "./api_types";
 import { Icon } from "./icons";
 import { refocus } from "./keys";
 import { atServer } from "./session";
+import { visible } from "./visible/jsx-runtime";
 import { count, look, mark, moment, runWord, span, stateWord, type Look } from "./words";
 
 /** A gate as a mark: with what it found, or with whether it asks for less than the template. */
@@ -70,15 +71,16 @@ export function Said({ text, isPrinted, className }: { text: string; isPrinted: 
 export function Cli({ text }: { text: string }) {
   const [copied, setCopied] = useState(false);
   if (!text || atServer()) return null;
+  const shown = visible(text); // what is copied is what was seen
   return (
     <span className="cli">
-      <code title={text}>{text}</code>
+      <code title={shown}>{shown}</code>
       <button
         type="button"
         className="btn slim icon-only"
         aria-label={copied ? "Copied" : "Copy the command"}
         title={copied ? "Copied" : "Copy the command"}
-        onClick={() => void navigator.clipboard.writeText(text).then(() => setCopied(true), () => setCopied(false))}
+        onClick={() => void navigator.clipboard.writeText(shown).then(() => setCopied(true), () => setCopied(false))}
         onBlur={() => setCopied(false)}
       >
         <Icon name={copied ? "passed" : "copy"} />

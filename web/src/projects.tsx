@@ -3,6 +3,7 @@ import { useState } from "react";
 import { beginsOrEnds, useAct, useAsk } from "./api";
 import type { InboxView, MoveView, ProjectContents, ProjectList, ProjectRow, ProjectView, TemplateList } from "./api_types";
 import { chooseProject } from "./chosen";
+import { cli } from "./cli";
 import { Facts } from "./facts";
 import { Findings } from "./findings";
 import { Ask, Cli, Field, Flag, Integrity, NotThere, PageHead, Problem, Records, Section, State, Waiting } from "./parts";
@@ -118,7 +119,7 @@ function Missing({ project, done }: { project: ProjectRow; done: () => void }) {
         }}
       >
         <input type="text" required aria-label="Where it is now" placeholder="the folder in which it is now" value={place} onChange={(event) => { setPlace(event.target.value); setFound(null); }} />
-        <button className="btn" disabled={busy} title={`wfe-mcp project move ${project.root}`}>
+        <button className="btn" disabled={busy} title={cli`wfe-mcp project move ${project.root}`}>
           {found ? "It is the same project" : "It was renamed or moved"}
         </button>
         <Forget project={project} busy={busy} act={act} done={done} />
@@ -144,7 +145,7 @@ function Earlier({ project, done }: { project: ProjectRow; done: () => void }) {
 }
 
 const Forget = ({ project, busy, act, done }: { project: ProjectRow; busy: boolean; act: ReturnType<typeof useAct>[0]; done: () => void }) => (
-  <button type="button" className="btn" disabled={busy} title={`wfe-mcp project forget ${project.project}`} onClick={() => act(async () => { await send(`/projects/${encodeURIComponent(project.project)}/forget`, {}); done(); })}>
+  <button type="button" className="btn" disabled={busy} title={cli`wfe-mcp project forget ${project.project}`} onClick={() => act(async () => { await send(`/projects/${encodeURIComponent(project.project)}/forget`, {}); done(); })}>
     Forget it
   </button>
 );

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { ask, useAct } from "./api";
 import type { ProviderSetting, RoleSetting } from "./api_types";
+import { cli } from "./cli";
 import { Cli, Field, Flag, Options, Problem, Section, State } from "./parts";
 import { send } from "./pin";
 import { atServer } from "./session";
@@ -49,19 +50,19 @@ export function Providers({ found, kinds, project, outcomes, busy, test, changed
                 {!each.enabled && <State state="skipped">switched off</State>}
                 <span className="end row wrap">
                   {outcome && <State state={outcome.good ? "passed" : "failed"}>{outcome.text}</State>}
-                  <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp providers test ${each.name}`} aria-label={`Test ${each.name}`} onClick={() => test(each.name)}>
+                  <button type="button" className="btn slim" disabled={busy} title={cli`wfe-mcp providers test ${each.name}`} aria-label={`Test ${each.name}`} onClick={() => test(each.name)}>
                     Test
                   </button>
-                  <button type="button" className="btn slim bare" disabled={working} title={`wfe-mcp providers ${each.enabled ? "disable" : "enable"} ${each.name}`} aria-label={`${each.enabled ? "Switch off" : "Switch on"} ${each.name}`} onClick={() => turn(each)}>
+                  <button type="button" className="btn slim bare" disabled={working} title={cli`wfe-mcp providers ${each.enabled ? "disable" : "enable"} ${each.name}`} aria-label={`${each.enabled ? "Switch off" : "Switch on"} ${each.name}`} onClick={() => turn(each)}>
                     {each.enabled ? "Switch off" : "Switch on"}
                   </button>
                   {takesKeyHere(each) && (
-                    <button type="button" className="btn slim bare" aria-expanded={keyOf === each.name} title={`wfe-mcp providers key ${each.name}`} aria-label={`${each.key_set ? "Replace the key of" : "Give a key to"} ${each.name}`} onClick={() => setKeyOf(keyOf === each.name ? "" : each.name)}>
+                    <button type="button" className="btn slim bare" aria-expanded={keyOf === each.name} title={cli`wfe-mcp providers key ${each.name}`} aria-label={`${each.key_set ? "Replace the key of" : "Give a key to"} ${each.name}`} onClick={() => setKeyOf(keyOf === each.name ? "" : each.name)}>
                       {each.key_set ? "Replace the key" : "Give a key"}
                     </button>
                   )}
                   {each.layer.includes("user") && (
-                    <button type="button" className="btn slim bare" disabled={working} title={`wfe-mcp providers remove ${each.name}`} aria-label={`Remove ${each.name}`} onClick={() => remove(each)}>
+                    <button type="button" className="btn slim bare" disabled={working} title={cli`wfe-mcp providers remove ${each.name}`} aria-label={`Remove ${each.name}`} onClick={() => remove(each)}>
                       Remove
                     </button>
                   )}
@@ -86,7 +87,7 @@ function Key({ of, project, done }: { of: ProviderSetting; project: string; done
   const [secret, setSecret] = useState("");
   const [act, busy, refused] = useAct();
   const keptIn = of.key_source === "keyring" ? "keyring" : "stored";
-  const command = `wfe-mcp providers key ${of.name} --key ${keptIn}`;
+  const command = cli`wfe-mcp providers key ${of.name} --key ${keptIn}`;
   return (
     <form
       className="stack"
@@ -125,7 +126,7 @@ function Add({ kinds, project, done }: { kinds: string[]; project: string; done:
   const [secret, setSecret] = useState("");
   const [act, busy, refused] = useAct();
   const key = secret ? "stored" : variable ? `env:${variable}` : "";
-  const command = `wfe-mcp providers add ${name || "NAME"} --kind ${kind}${address ? ` --base-url ${address}` : ""}${key ? ` --key ${key}` : ""}`;
+  const command = cli`wfe-mcp providers add --kind ${[kind]} ${address ? ["--base-url", address] : []} ${key ? ["--key", key] : []} ${name || "NAME"}`;
   return (
     <form
       className="panel pad stack"
@@ -223,7 +224,7 @@ export function Roles({ found, providers, project, ownTrust, changed }: { found:
             <button className="btn solid" disabled={busy}>
               Fill it
             </button>
-            <Cli text={`wfe-mcp providers role ${name || "ROLE"} ${provider} ${model}`.trim()} />
+            <Cli text={cli`wfe-mcp providers role ${name || "ROLE"} ${[provider, model].filter(Boolean)}`} />
           </span>
         </form>
       )}

@@ -1,6 +1,7 @@
 // The jobs of the server: what runs, what waits, and how to cancel it.
 import { ask, query, useAct, useAsk, useLooks } from "./api";
 import type { QueueState } from "./api_types";
+import { cli } from "./cli";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Empty, PageHead, Problem, Records, Soon, State, Waiting } from "./parts";
 import { to } from "./route";
@@ -19,7 +20,7 @@ export function Queue() {
         <span className="end row wrap">
           <a href={to("webhooks")}>Webhooks</a>
           <ProjectChoice at={at} one />
-          <Cli text={`wfe-mcp jobs list${at.cli}`} />
+          <Cli text={cli`wfe-mcp jobs list ${at.cli}`} />
         </span>
       </PageHead>
       <Problem error={error ?? refused} />
@@ -67,7 +68,7 @@ export function Queue() {
                   <td data-label="Made" className="num" title={job.created_at}>{age(job.created_at)} ago</td>
                   <td>
                     {["queued", "running"].includes(job.state) && (
-                      <button type="button" className="btn slim" disabled={busy || job.cancelling} title={`wfe-mcp jobs cancel ${job.job}`} aria-label={`Cancel: ${job.does || job.kind}`} onClick={() => act(() => ask(`/queue/${encodeURIComponent(job.job)}/cancel${query({ project: at.id })}`, { reason: "cancelled in the dashboard" }))}>
+                      <button type="button" className="btn slim" disabled={busy || job.cancelling} title={cli`wfe-mcp jobs cancel ${job.job}`} aria-label={`Cancel: ${job.does || job.kind}`} onClick={() => act(() => ask(`/queue/${encodeURIComponent(job.job)}/cancel${query({ project: at.id })}`, { reason: "cancelled in the dashboard" }))}>
                         Cancel
                       </button>
                     )}

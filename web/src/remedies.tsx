@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { query, useAct, useAsk } from "./api";
 import type { ActivityView, FormView, NodeView, SettingsView } from "./api_types";
+import { cli } from "./cli";
 import { Foreseen, goBack, useForeseen } from "./rollback";
 import { Icon } from "./icons";
 import { Ask, Cli, Field, Options, Problem, Reason } from "./parts";
@@ -9,7 +10,6 @@ import { send } from "./pin";
 import { usePromise } from "./promise";
 import { go, to } from "./route";
 import { useRole } from "./session";
-import { argument } from "./words";
 
 type Way = "retry" | "resolve" | "ignore" | "skip" | "force_accept" | "overrule" | "rollback";
 
@@ -39,7 +39,6 @@ export function Remedies({ run, project, phase, state }: { run: string; project:
   const form = useAsk<FormView>(OPEN.includes(state) ? `/runs/${id}/form${query({ phase })}` : null, (event: ActivityView) => event.run === run);
   const [way, setWay] = useState<Way | "">("");
   const [steers, decides] = [useRole("author", project), useRole("approver", project)];
-  const quoted = argument(phase);
   if (!OPEN.includes(state) || !steers) return null;
   const found = form.data;
   const failed = state === "failed";
@@ -57,7 +56,7 @@ export function Remedies({ run, project, phase, state }: { run: string; project:
     <div className="stack">
       <p className="row wrap">
         {state === "awaiting" && decides && (
-          <a className="btn solid slim" href="#/inbox" title={`wfe-mcp approve ${run} ${quoted}`}>
+          <a className="btn solid slim" href="#/inbox" title={cli`wfe-mcp approve ${run} ${phase}`}>
             Decide
           </a>
         )}
@@ -74,7 +73,7 @@ export function Remedies({ run, project, phase, state }: { run: string; project:
         {offers
           .filter(([, is]) => is)
           .map(([each]) => (
-            <button key={each} type="button" className="btn slim" title={`wfe-mcp ${WAYS[each].command} ${run} ${quoted}`} onClick={() => setWay(each)}>
+            <button key={each} type="button" className="btn slim" title={cli`wfe-mcp ${WAYS[each].command.split(" ")} ${run} ${phase}`} onClick={() => setWay(each)}>
               {WAYS[each].title}…
             </button>
           ))}
@@ -87,7 +86,6 @@ export function Remedies({ run, project, phase, state }: { run: string; project:
 /** The question before a way is taken. It stays until that is done: what was typed is there when the server refuses or is gone. */
 function TakeWay({ run, phase, way, form, isFailed, close }: { run: string; phase: string; way: Way; form: FormView | null; isFailed: boolean; close: () => void }) {
   const id = encodeURIComponent(run);
-  const quoted = argument(phase);
   const settings = useAsk<SettingsView>(isFailed ? "/settings" : null, () => false);
   const [text, setText] = useState("");
   const [role, setRole] = useState("");
@@ -97,8 +95,9 @@ function TakeWay({ run, phase, way, form, isFailed, close }: { run: string; phas
   const would = useForeseen(run, files, way === "rollback" ? way : "", phase);
   const [act, busy, error] = useAct();
   const said = WAYS[way];
-  const option = way === "retry" ? (text ? ` --feedback ${argument(text)}` : "") + (role ? ` --role ${argument(role)}` : "") + (step ? ` --from ${argument(step)}` : "") : way === "rollback" ? (files ? "" : " --no-files") : ` --reason ${argument(text || "REASON")}`;
-  const command = `wfe-mcp ${said.command} ${run} ${quoted}${option}`;
+  const retried = [...(text ? ["--feedback", text] : []), ...(role ? ["--role", role] : []), ...(step ? ["--from", step] : [])];
+  const options = way === "retry" ? retried : way === "rollback" ? (files ? [] : ["--no-files"]) : ["--reason", text || "REASON"];
+  const command = cli`wfe-mcp ${said.command.split(" ")} ${run} ${phase} ${options}`;
   const does = () =>
     act(async () => {
       const settled = { resolve: "resolved", ignore: "ignored" }[way as string];

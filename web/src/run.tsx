@@ -2,6 +2,7 @@
 import { useEffect, useState } from "react";
 import { useAct, useAsk, useMoments } from "./api";
 import type { ActivityView, GraphView, RunView, TimelineView } from "./api_types";
+import { cli } from "./cli";
 import { Graph, isTask, stateOf, subline, type GraphNode } from "./graph";
 import { Icon } from "./icons";
 import { useKeys } from "./keys";
@@ -153,9 +154,9 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
     over || !steers
       ? []
       : [
-          { name: paused ? "Resume the run" : "Pause the run", does: () => control(paused ? "resume" : "pause"), cli: `wfe-mcp ${paused ? "resume" : "pause"} ${run}` },
-          { name: auto ? "Switch automatic mode off" : "Switch automatic mode on", does: () => control(auto ? "auto_off" : "auto_on"), cli: `wfe-mcp auto ${auto ? "off" : "on"} ${run}` },
-          { name: "Cancel the run", does: () => setAsking(true), cli: `wfe-mcp cancel ${run}` },
+          { name: paused ? "Resume the run" : "Pause the run", does: () => control(paused ? "resume" : "pause"), cli: cli`wfe-mcp ${paused ? "resume" : "pause"} ${run}` },
+          { name: auto ? "Switch automatic mode off" : "Switch automatic mode on", does: () => control(auto ? "auto_off" : "auto_on"), cli: cli`wfe-mcp auto ${auto ? "off" : "on"} ${run}` },
+          { name: "Cancel the run", does: () => setAsking(true), cli: cli`wfe-mcp cancel ${run}` },
         ],
   );
   return (
@@ -215,25 +216,25 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
         <Problem error={error} />
       </div>
       <span className="row wrap">
-        <a className="btn" href={to("compare", run)} title={`wfe-mcp compare ${run} OTHER`}>
+        <a className="btn" href={to("compare", run)} title={cli`wfe-mcp compare ${run} OTHER`}>
           Compare…
         </a>
       {!over && steers && (
         <>
           {!paused && held.length > 0 && (
-            <button type="button" className="btn solid" disabled={busy} title={`wfe-mcp proceed ${run}`} onClick={() => control("proceed")}>
+            <button type="button" className="btn solid" disabled={busy} title={cli`wfe-mcp proceed ${run}`} onClick={() => control("proceed")}>
               <Icon name="play" />
               Continue
             </button>
           )}
-          <button type="button" className="btn" disabled={busy} title={`wfe-mcp ${paused ? "resume" : "pause"} ${run}`} onClick={() => control(paused ? "resume" : "pause")}>
+          <button type="button" className="btn" disabled={busy} title={cli`wfe-mcp ${paused ? "resume" : "pause"} ${run}`} onClick={() => control(paused ? "resume" : "pause")}>
             <Icon name={paused ? "play" : "pause"} />
             {paused ? "Resume" : "Pause"}
           </button>
-          <button type="button" className="btn" disabled={busy} aria-pressed={auto} title={`wfe-mcp auto ${auto ? "off" : "on"} ${run}`} onClick={() => control(auto ? "auto_off" : "auto_on")}>
+          <button type="button" className="btn" disabled={busy} aria-pressed={auto} title={cli`wfe-mcp auto ${auto ? "off" : "on"} ${run}`} onClick={() => control(auto ? "auto_off" : "auto_on")}>
             Auto: {auto ? "on" : "off"}
           </button>
-          <button type="button" className="btn" disabled={busy} title={`wfe-mcp cancel ${run}`} onClick={() => setAsking(true)}>
+          <button type="button" className="btn" disabled={busy} title={cli`wfe-mcp cancel ${run}`} onClick={() => setAsking(true)}>
             <Icon name="stop" />
             Cancel…
           </button>
@@ -243,7 +244,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
       {asking && (
         <Ask title="Cancel this run?" onClose={() => setAsking(false)}>
           <p>Work ends, files stay as they are, and nothing is deleted. You can fork the run later.</p>
-          <Cli text={`wfe-mcp cancel ${run}`} />
+          <Cli text={cli`wfe-mcp cancel ${run}`} />
           <form method="dialog" className="row">
             <button className="btn no" onClick={() => control("cancel", "cancelled in the dashboard")}>
               Cancel the run
@@ -363,7 +364,7 @@ function Legend({ run, nodes, open }: { run: string; nodes: GraphNode[]; open: (
         ))}
       </ul>
       <div className="body">
-        <Cli text={`wfe-mcp ${now.length ? "watch" : "show"} ${run}`} />
+        <Cli text={cli`wfe-mcp ${now.length ? "watch" : "show"} ${run}`} />
       </div>
     </aside>
   );

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 import { ask, query, useAct, useAsk, useRetry, whenChanged, type Refused } from "./api";
 import type { ActivityView, CheckpointList, CheckpointView, DecisionLine, EventList, EventView, LineageView } from "./api_types";
+import { cli } from "./cli";
 import { Icon } from "./icons";
 import { Ask, Choose, Cli, Flag, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
@@ -115,7 +116,7 @@ export function Events({ run }: { run: string }) {
     <>
       <div className="filters" style={{ padding: "0 0.75rem" }}>
         <Choose label="Kind" all={`all ${events.length}`} names={kinds} now={kind} choose={setKind} />
-        <Cli text={`wfe-mcp log ${run}`} />
+        <Cli text={cli`wfe-mcp log ${run}`} />
       </div>
       <Problem error={error} />
       {isRead ? <Log events={shown} empty="No events of this kind." /> : !error && <Waiting />}
@@ -198,11 +199,11 @@ export function Checkpoints({ run, project, ended, reload }: { run: string; proj
         <h2>Checkpoints</h2>
         <span className="soft">A rollback is added to the log; nothing is deleted.</span>
         {steers && <span className="row end">
-          {data?.undo && <button type="button" className="btn slim" title={`Undo ${data.undo}: wfe-mcp undo ${run}`} disabled={busy} onClick={() => { setFiles(false); setStep("undo"); }}>
+          {data?.undo && <button type="button" className="btn slim" title={`Undo ${data.undo}: ${cli`wfe-mcp undo ${run}`}`} disabled={busy} onClick={() => { setFiles(false); setStep("undo"); }}>
             <Icon name="back" />
             Undo the last command…
           </button>}
-          {data?.redo && <button type="button" className="btn slim" title={`Redo ${data.redo}: wfe-mcp redo ${run}`} disabled={busy} onClick={() => { setFiles(false); setStep("redo"); }}>
+          {data?.redo && <button type="button" className="btn slim" title={`Redo ${data.redo}: ${cli`wfe-mcp redo ${run}`}`} disabled={busy} onClick={() => { setFiles(false); setStep("redo"); }}>
             <Icon name="redo" />
             Redo…
           </button>}
@@ -218,15 +219,15 @@ export function Checkpoints({ run, project, ended, reload }: { run: string; proj
             </span>
             <time className="muted num" title={each.at}>{age(each.at)} ago</time>
             {steers && <span className="row">
-              <button type="button" className="btn slim" title={`wfe-mcp rollback ${run} ${each.checkpoint}`} aria-label={`Roll back… to ${each.checkpoint}`} onClick={() => { setFiles(each.files !== false); setBack(each); }}>
+              <button type="button" className="btn slim" title={cli`wfe-mcp rollback ${run} ${each.checkpoint}`} aria-label={`Roll back… to ${each.checkpoint}`} onClick={() => { setFiles(each.files !== false); setBack(each); }}>
                 <Icon name="back" />
                 Roll back…
               </button>
-              <button type="button" className="btn slim" title={`wfe-mcp start --from ${run}@${each.checkpoint}`} aria-label={`Fork… at ${each.checkpoint}`} disabled={busy} onClick={() => setFork({ at: each, compares: false })}>
+              <button type="button" className="btn slim" title={cli`wfe-mcp start --from ${[`${run}@${each.checkpoint}`]}`} aria-label={`Fork… at ${each.checkpoint}`} disabled={busy} onClick={() => setFork({ at: each, compares: false })}>
                 <Icon name="fork" />
                 Fork…
               </button>
-              <button type="button" className="btn slim" title={`wfe-mcp start --from ${run}@${each.checkpoint}, then wfe-mcp compare ${run} THE_FORK`} aria-label={`Fork and compare… at ${each.checkpoint}`} disabled={busy} onClick={() => setFork({ at: each, compares: true })}>
+              <button type="button" className="btn slim" title={cli`wfe-mcp start --from ${[`${run}@${each.checkpoint}`]}, then wfe-mcp compare ${run} THE_FORK`} aria-label={`Fork and compare… at ${each.checkpoint}`} disabled={busy} onClick={() => setFork({ at: each, compares: true })}>
                 Fork and compare…
               </button>
             </span>}
@@ -246,7 +247,7 @@ export function Checkpoints({ run, project, ended, reload }: { run: string; proj
             <input type="checkbox" checked={files} onChange={(event) => setFiles(event.target.checked)} /> Restore the files too
           </label>
           <Foreseen of={would} kind={step} />
-          <Cli text={`wfe-mcp ${step} ${run}${files ? " --files" : ""}`} />
+          <Cli text={cli`wfe-mcp ${step} ${run} ${files ? ["--files"] : []}`} />
           <form method="dialog" className="row">
             <button className="btn solid" disabled={!would.data} onClick={() => takeBack(step)}>
               {step === "undo" ? "Undo" : "Redo"}
@@ -260,7 +261,7 @@ export function Checkpoints({ run, project, ended, reload }: { run: string; proj
           <p>
             A new run starts from the state of this one then: {taken(fork.at)}, {age(fork.at.at)} ago. This run and its files stay as they are.
           </p>
-          <Cli text={`wfe-mcp start --from ${run}@${fork.at.checkpoint}`} />
+          <Cli text={cli`wfe-mcp start --from ${[`${run}@${fork.at.checkpoint}`]}`} />
           <form method="dialog" className="row">
             <button
               className="btn solid"
@@ -286,7 +287,7 @@ export function Checkpoints({ run, project, ended, reload }: { run: string; proj
             <input type="checkbox" checked={files} disabled={back.files === false} onChange={(event) => setFiles(event.target.checked)} /> Restore the files too
           </label>
           <Foreseen of={would} />
-          <Cli text={`wfe-mcp rollback ${run} ${back.checkpoint}${files ? "" : " --no-files"}`} />
+          <Cli text={cli`wfe-mcp rollback ${run} ${back.checkpoint} ${files ? [] : ["--no-files"]}`} />
           <form method="dialog" className="row">
             <button className="btn solid" disabled={!would.data} onClick={() => takeBack("rollback")}>
               Roll back

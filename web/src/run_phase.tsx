@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { query, useAsk, useToolNews, useWritten } from "./api";
 import type { ActivityView, ArtifactPage, EvidenceList, LineageView, RunView, ToolCallList } from "./api_types";
+import { cli } from "./cli";
 import { stateOf, subline, type GraphNode } from "./graph";
 import { Icon } from "./icons";
 import { Cli, Flag, Gates, Problem, Reason, Said, State, Waiting } from "./parts";
@@ -28,8 +29,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
   const feedback = (mineNow[mineNow.length - 1]?.feedback ?? []).filter((each) => each !== node.reason);
   const checked = node.gates.some((gate) => gate.gate === "command");
   const decisions = mineNow[mineNow.length - 1]?.decisions ?? [];
-  const quoted = node.phase.includes("[") ? `'${node.phase}'` : node.phase;
-  const command = node.state === "awaiting" ? `wfe-mcp approve ${run} ${quoted}` : `wfe-mcp show ${run} --phase ${quoted}`;
+  const command = node.state === "awaiting" ? cli`wfe-mcp approve ${run} ${node.phase}` : cli`wfe-mcp show ${run} --phase ${[node.phase]}`;
   const stopped = node.state === "failed";
   const remedies = <Remedies run={run} project={data.project} phase={node.phase} state={node.state} />;
   return (
@@ -119,7 +119,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
           ) : artifact.data ? (
             <div className="stack">
               <p className="row wrap">
-                <a className="btn slim" href={to("artifact", run, node.phase, artifact.data.revision)} title={`wfe-mcp artifact show ${run} ${artifact.data.artifact}`}>
+                <a className="btn slim" href={to("artifact", run, node.phase, artifact.data.revision)} title={cli`wfe-mcp artifact show ${run} ${artifact.data.artifact}`}>
                   Open {artifact.data.artifact}
                 </a>
                 <span className="muted small">revision {artifact.data.revision}</span>

@@ -1,6 +1,7 @@
 // Every run, newest first, by state; a hundred at a time.
 import { query, useAsk } from "./api";
 import type { RunList } from "./api_types";
+import { cli } from "./cli";
 import { ProjectChoice, useProject } from "./in_project";
 import { useLines } from "./keys";
 import { Cli, Empty, Flag, Integrity, PageHead, Problem, Records, Segments, State, Waiting } from "./parts";
@@ -37,7 +38,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
         <Segments label="State" names={STATES} now={status || "all"} choose={(name) => choose(name === "all" ? "" : name)} />
         <ProjectChoice at={shown} />
         <span className="end">
-          <Cli text={`wfe-mcp list${isStuck ? " --stuck" : status ? ` --status ${status}` : ""}${shown.cli}`} />
+          <Cli text={cli`wfe-mcp list ${isStuck ? ["--stuck"] : status ? ["--status", status] : []} ${shown.cli}`} />
         </span>
       </div>
       <Problem error={error} />

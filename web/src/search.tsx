@@ -2,6 +2,7 @@
 import { useEffect, useState } from "react";
 import { query, useAsk } from "./api";
 import type { FoundView, HitView } from "./api_types";
+import { cli } from "./cli";
 import { ProjectChoice, useProject, type InProject } from "./in_project";
 import { Cli, Problem, Segments, Waiting } from "./parts";
 import { go, to } from "./route";
@@ -57,7 +58,7 @@ export function Search({ text }: { text: string }) {
         </ul>
       )}
       <p style={{ marginTop: "0.75rem" }}>
-        <Cli text={`wfe-mcp find ${text ? JSON.stringify(text) : "WORDS"}${at.cli}`} />
+        <Cli text={cli`wfe-mcp find ${at.cli} ${text || "WORDS"}`} />
       </p>
     </div>
   );

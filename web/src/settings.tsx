@@ -2,6 +2,7 @@
 import { useEffect, useState } from "react";
 import { Refused, ask, useAct, useAsk } from "./api";
 import type { CheckTrial, SettingsView } from "./api_types";
+import { cli } from "./cli";
 import { Credentials } from "./credentials";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, PageHead, Pairs, Problem, Section, State, Waiting } from "./parts";
@@ -43,7 +44,7 @@ export function Settings({ part }: { part: string }) {
       <PageHead title="Settings" about="what is in force now, after every configuration file">
         <ProjectChoice at={at} one />
         <span className="end">
-          <Cli text={`wfe-mcp config show${at.cli}`} />
+          <Cli text={cli`wfe-mcp config show ${at.cli}`} />
         </span>
       </PageHead>
       <Problem error={error} />

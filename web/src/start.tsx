@@ -1,6 +1,7 @@
 // Start a run: a template, then its inputs as a form.
 import { query, useAct, useAsk } from "./api";
 import type { TemplateList } from "./api_types";
+import { cli } from "./cli";
 import { forget, useDraft } from "./draft";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Coded, Field, NotThere, Problem, Waiting } from "./parts";
@@ -11,11 +12,6 @@ import { Unreadable } from "./template_actions";
 import { TrustIt } from "./trust_it";
 import { SchemaForm, type Schema } from "./schema_form";
 import { grouped } from "./words";
-
-const shell = (value: unknown): string => {
-  const text = typeof value === "string" ? value : JSON.stringify(value);
-  return /^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-};
 
 interface Draft {
   values: Record<string, unknown>;
@@ -34,7 +30,8 @@ export function Start({ template, started }: { template: string; started: () => 
   const isAuthor = useRole("author", project);
   const chosen = data?.templates.find((each) => each.name === template);
   const schema = whole.data?.template.inputs ?? {};
-  const command = `wfe-mcp start ${template}${Object.entries(values).map(([name, value]) => ` --input ${name}=${shell(value)}`).join("")}${title ? ` --title ${shell(title)}` : ""}${at.cli}`;
+  const inputs = Object.entries(values).flatMap(([name, value]) => ["--input", `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`]);
+  const command = cli`wfe-mcp start ${template} ${inputs} ${title ? ["--title", title] : []} ${at.cli}`;
   if (!data && !error) return <Waiting />;
   if (!template)
     return (

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { query, useAct, useAsk } from "./api";
 import type { PathNote, ImportReport, KeptView, TemplateDiff, TemplateList } from "./api_types";
+import { cli } from "./cli";
 import { Ask, Cli, Field, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { Changes } from "./rendered";
@@ -29,7 +30,7 @@ export function Clone({ name, close }: { name: string; close: () => void }) {
           <input type="text" required autoFocus value={into} onFocus={(event) => event.target.select()} onChange={(event) => setInto(event.target.value)} />
         </Field>
         <Problem error={error} />
-        <Cli text={`wfe-mcp templates clone ${name} ${into}`} />
+        <Cli text={cli`wfe-mcp templates clone ${name} ${into}`} />
         <span className="row">
           <button className="btn solid" disabled={busy}>
             Clone
@@ -67,7 +68,7 @@ export function TemplateChanges({ name, versions, hasParent }: { name: string; v
           </select>
         </label>
         <span className="end">
-          <Cli text={`wfe-mcp templates diff ${name}${against ? ` ${against}` : ""}`} />
+          <Cli text={cli`wfe-mcp templates diff ${name} ${against ? [against] : []}`} />
         </span>
       </header>
       <div className="body">

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useState } from "react";
 import { flushSync } from "react-dom";
 import { Refused, ask, useAct, useAsk } from "./api";
 import type { Fault, KeptView, LintView, TemplateSchema, TemplateView } from "./api_types";
+import { cli } from "./cli";
 import { useDraft } from "./draft";
 import { gateKinds } from "./gate_form";
 import { Graph, type GraphNode } from "./graph";
@@ -109,8 +110,8 @@ export function Editor({ name, view }: { name: string; view: string }) {
     URL.revokeObjectURL(link.href);
   };
   useCommands("template", [
-    ...(isAuthor ? [{ name: `Start ${name}`, does: () => go(to("start", name)), cli: `wfe-mcp start ${name}` }] : []),
-    { name: `Export ${name}`, does: download, cli: `wfe-mcp templates export ${name}` },
+    ...(isAuthor ? [{ name: `Start ${name}`, does: () => go(to("start", name)), cli: cli`wfe-mcp start ${name}` }] : []),
+    { name: `Export ${name}`, does: download, cli: cli`wfe-mcp templates export ${name}` },
   ]);
 
   if (error && !data) return <NotThere error={error} list="#/templates" called="all templates" />;
@@ -138,15 +139,15 @@ export function Editor({ name, view }: { name: string; view: string }) {
             Import…
             <input type="file" accept=".json,application/json" className="hidden" onChange={(event) => void event.target.files?.[0]?.text().then((read) => { try { change(readable(read)); } catch (reason) { setNotJson((reason as Error).message); } })} />
           </label>}
-          <button type="button" className="btn" title={`wfe-mcp templates export ${name}`} onClick={download}>
+          <button type="button" className="btn" title={cli`wfe-mcp templates export ${name}`} onClick={download}>
             Export
           </button>
           {isAdmin && (
             <>
-              <button type="button" className="btn" title={`wfe-mcp templates clone ${name} NEW`} onClick={() => setAsking("clone")}>
+              <button type="button" className="btn" title={cli`wfe-mcp templates clone ${name} NEW`} onClick={() => setAsking("clone")}>
                 Clone…
               </button>
-              <button type="button" className="btn" disabled={busy || edited !== null} title={`wfe-mcp templates default ${name}`} onClick={() => use("default")}>
+              <button type="button" className="btn" disabled={busy || edited !== null} title={cli`wfe-mcp templates default ${name}`} onClick={() => use("default")}>
                 Make it the default
               </button>
               {edited && (
@@ -160,7 +161,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
             </>
           )}
           {isAuthor && (
-            <a className="btn" href={to("start", name)} title={`wfe-mcp start ${name}`}>
+            <a className="btn" href={to("start", name)} title={cli`wfe-mcp start ${name}`}>
               Start
             </a>
           )}

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { query, useAct, useAsk } from "./api";
 import type { TemplateList } from "./api_types";
+import { cli } from "./cli";
 import { ProjectChoice, useProject } from "./in_project";
 import { useLines } from "./keys";
 import { Cli, Coded, PageHead, Problem, Waiting } from "./parts";
@@ -28,7 +29,7 @@ export function Templates({ name, view }: { name: string; view: string }) {
         <span className="end row wrap">
           <ProjectChoice at={at} one />
           {isAdmin && <Import done={(made) => go(to("templates", made))} />}
-          <Cli text={`wfe-mcp templates list${at.cli}`} />
+          <Cli text={cli`wfe-mcp templates list ${at.cli}`} />
         </span>
       </PageHead>
       <Problem error={error ?? refused} />
@@ -72,17 +73,17 @@ export function Templates({ name, view }: { name: string; view: string }) {
                   <td>
                     <span className="row acts">
                       {isAuthor && (
-                        <a className="btn slim" href={to("start", line.name)} title={`wfe-mcp start ${line.name}`}>
+                        <a className="btn slim" href={to("start", line.name)} title={cli`wfe-mcp start ${line.name}`}>
                           Start
                         </a>
                       )}
                       {isAdmin && (
-                        <button type="button" className="btn slim" aria-label={`Clone ${line.name}`} title={`wfe-mcp templates clone ${line.name} NEW`} onClick={() => setCloning(line.name)}>
+                        <button type="button" className="btn slim" aria-label={`Clone ${line.name}`} title={cli`wfe-mcp templates clone ${line.name} NEW`} onClick={() => setCloning(line.name)}>
                           Clone…
                         </button>
                       )}
                       {isAdmin && !line.default && (
-                        <button type="button" className="btn slim bare" disabled={busy} aria-label={`Make ${line.name} the default`} title={`wfe-mcp templates default ${line.name}`} onClick={() => makeDefault(line.name)}>
+                        <button type="button" className="btn slim bare" disabled={busy} aria-label={`Make ${line.name} the default`} title={cli`wfe-mcp templates default ${line.name}`} onClick={() => makeDefault(line.name)}>
                           Default
                         </button>
                       )}

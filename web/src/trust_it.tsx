@@ -1,6 +1,7 @@
 // What a template does that needs your trust, effect by effect, and the trust itself, signed with the PIN.
 import { useAct, useAsk } from "./api";
 import type { TrustPage } from "./api_types";
+import { cli } from "./cli";
 import { Cli, Flag, Problem, Records, Waiting } from "./parts";
 import { send } from "./pin";
 import { count } from "./words";
@@ -36,10 +37,10 @@ export function TrustIt({ name, project = "", done }: { name: string; project?: 
         {found.effects.length > 60 && <p className="soft">and {found.effects.length - 60} more; all of them: <code>wfe-mcp trust {name}</code></p>}
         <Problem error={refused} />
         <span className="row wrap">
-          <button type="button" className="btn solid" disabled={busy} title={`wfe-mcp trust ${name}`} onClick={() => act(async () => { await send("/trust", { project, names: [found.name], shown: data.shown_sha256 }); done(); })}>
+          <button type="button" className="btn solid" disabled={busy} title={cli`wfe-mcp trust ${name}`} onClick={() => act(async () => { await send("/trust", { project, names: [found.name], shown: data.shown_sha256 }); done(); })}>
             Trust it
           </button>
-          <Cli text={`wfe-mcp trust ${name}`} />
+          <Cli text={cli`wfe-mcp trust ${name}`} />
         </span>
       </div>
     </section>

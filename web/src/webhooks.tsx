@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { ask, query, useAct, useAsk, useLooks } from "./api";
 import type { WebhookDelivery, TriggersView, WebhooksView } from "./api_types";
+import { cli } from "./cli";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Empty, Faults, PageHead, Problem, Records, Soon, State, Waiting } from "./parts";
 import { to } from "./route";
@@ -34,7 +35,7 @@ export function Webhooks() {
               Redeliver all that failed
             </button>
           )}
-          <Cli text={`wfe-mcp webhook deliveries${at.cli}`} />
+          <Cli text={cli`wfe-mcp webhook deliveries ${at.cli}`} />
         </span>
       </PageHead>
       <Problem error={error ?? refused} />
@@ -49,7 +50,7 @@ export function Webhooks() {
         <section key={webhook.name} className="panel pad" style={{ marginTop: "0.75rem" }}>
           <div className="row wrap">
             <h2>{webhook.name}</h2>
-            <button type="button" className="btn slim end" disabled={busy} title={`wfe-mcp webhook test ${webhook.name}`} aria-label={`Send a test to ${webhook.name}`} onClick={() => test(webhook.name)}>
+            <button type="button" className="btn slim end" disabled={busy} title={cli`wfe-mcp webhook test ${webhook.name}`} aria-label={`Send a test to ${webhook.name}`} onClick={() => test(webhook.name)}>
               Send a test
             </button>
           </div>
@@ -92,7 +93,7 @@ function Deliveries({ rows, project, busy, again }: { project: string; rows: rea
           <td data-label="Made" className="num" title={row.at}>{age(row.at)} ago</td>
           <td>
             {row.state !== "behind" && row.state !== "sending" && (
-              <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp webhook redeliver ${row.job}`} aria-label={`Redeliver ${row.event} of ${row.subject} to ${row.webhook}`} onClick={() => again(row.job)}>
+              <button type="button" className="btn slim" disabled={busy} title={cli`wfe-mcp webhook redeliver ${row.job}`} aria-label={`Redeliver ${row.event} of ${row.subject} to ${row.webhook}`} onClick={() => again(row.job)}>
                 Redeliver
               </button>
             )}

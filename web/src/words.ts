@@ -80,7 +80,4 @@ type Progress = { phase?: string; phases_done?: number | null; phases_skipped?: 
 export const progress = ({ phase, phases_done: done, phases_skipped: skipped, phases, reached }: Progress): string =>
   [phase, phases == null ? "" : `${done ?? 0}/${phases}${skipped ? `, ${skipped} skipped` : ""}`, reached && `(${reached})`].filter(Boolean).join(" ");
 
-/** `text` as one argument of a command in a shell. */
-export const argument = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
-
 export const folder = (path: string): string => path.replace(/[\\/]+$/, "").split(/[\\/]/).pop() ?? path;

@@ -2,6 +2,7 @@
 import type { ReactNode } from "react";
 import { query, useAsk } from "./api";
 import type { Backlog, ItemLine } from "./api_types";
+import { cli } from "./cli";
 import { ProjectChoice, useProject, type InProject } from "./in_project";
 import { DECIDED, KINDS, moveName, STATUSES, useMoving } from "./item_acts";
 import { useLines } from "./keys";
@@ -51,7 +52,7 @@ export function WorkHead({ now, about, children }: { now: "list" | "board" | "de
           Import…
         </a>
       )}
-      {isAuthor && <a className="btn solid" href={`#/items/new${kind === "work" ? "" : `?kind=${kind}`}`} title={`wfe-mcp ${kind} add TITLE`}>
+      {isAuthor && <a className="btn solid" href={`#/items/new${kind === "work" ? "" : `?kind=${kind}`}`} title={cli`wfe-mcp ${kind} add TITLE`}>
         {kind === "decision" ? "Propose a decision" : kind === "claim" ? "Add a claim" : "Add an item"}
       </a>}
     </header>
@@ -118,7 +119,7 @@ export function WorkList({ query: given }: { query: URLSearchParams }) {
         <Choose label="Kind" all="any" names={WORKED} now={kind} choose={setKind} />
         <ProjectChoice at={shown} />
         <span className="end">
-          <Cli text={`wfe-mcp work list${kind ? ` --kind ${kind}` : ""}${status ? ` --status ${status}` : ""}${shown.cli === " --all" ? "" : shown.cli}`} />
+          <Cli text={cli`wfe-mcp work list ${kind ? ["--kind", kind] : []} ${status ? ["--status", status] : []} ${shown.id ? shown.cli : []}`} />
         </span>
       </div>
       <Problem error={error ?? moving.error} />
@@ -198,7 +199,7 @@ export function WorkDecisions() {
         <Choose label="Status" all="proposed and accepted" names={["all", ...DECIDED]} now={status} choose={setStatus} />
         <ProjectChoice at={shown} />
         <span className="end">
-          <Cli text={`wfe-mcp decision list${status ? ` --status ${status}` : ""}${shown.cli === " --all" ? "" : shown.cli}`} />
+          <Cli text={cli`wfe-mcp decision list ${status ? ["--status", status] : []} ${shown.id ? shown.cli : []}`} />
         </span>
       </div>
       <Problem error={error ?? moving.error} />

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { flushSync } from "react-dom";
 import type { ItemCard } from "./api_types";
+import { cli } from "./cli";
 import { ProjectChoice, useProject } from "./in_project";
 import { STATUSES, useMoving } from "./item_acts";
 import { useKeys } from "./keys";
@@ -70,7 +71,7 @@ export function WorkBoard() {
         <Choose label="Kind" all="any" names={WORKED} now={kind} choose={setKind} />
         <ProjectChoice at={at} />
         <span className="end">
-          <Cli text={`wfe-mcp work list${kind ? ` --kind ${kind}` : ""}${at.cli === " --all" ? "" : at.cli}`} />
+          <Cli text={cli`wfe-mcp work list ${kind ? ["--kind", kind] : []} ${at.id ? at.cli : []}`} />
         </span>
       </div>
       <Problem error={error ?? moving.error} />

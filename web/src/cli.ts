@@ -1,0 +1,19 @@
+// Commands that a person copies into a terminal: what is written into one stays text there, whoever wrote it.
+
+/** `text` as one word of a command in a POSIX shell. */
+export function word(text: string | number): string {
+  const [, name = "", rest = ""] = /^(\w+=)?([^]*)$/.exec(`${text}`) ?? [];
+  return name + (/^[\w@%+=:,./-]+$/.test(rest) ? rest : `'${rest.replaceAll("'", "'\\''")}'`);
+}
+
+/** A command. A value is one argument, also where it begins with a dash: its options stand before it. A list has words that may be options;
+ * an empty one leaves nothing behind. */
+export function cli(texts: TemplateStringsArray, ...values: (string | number | (string | number)[])[]): string {
+  let line = texts[0] ?? "";
+  values.forEach((value, at) => {
+    if (!Array.isArray(value)) line += `${`${value}`.startsWith("-") ? "-- " : ""}${word(value)}`;
+    else line = value.length ? line + value.map(word).join(" ") : line.trimEnd();
+    line += texts[at + 1] ?? "";
+  });
+  return line;
+}
