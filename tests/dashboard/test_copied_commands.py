@@ -11,8 +11,9 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page as Tab_, expect
 
+from tests.dashboard.backlog import add
 from tests.dashboard.test_navigation import Visit, to, visit
-from tests.engine.scene import Scene, phase
+from tests.engine.scene import Scene, approval, phase
 
 __all__ = ["visit"]
 
@@ -86,3 +87,62 @@ def test_what_is_typed_is_text_in_each_command(scene: Scene, visit: Visit, termi
 def test_no_source_builds_a_command_without_quoting_what_it_puts_in() -> None:
     bare = re.compile(r"(?<!cli)`wfe-mcp [^`]*\$\{")
     assert [path.name for path in SOURCES.glob("**/*.ts*") if bare.search(path.read_text("utf-8"))] == []
+
+
+def commands(shown: Tab_) -> list[str]:
+    """Every command that the page shows, or says of a button."""
+    titles = [str(each.get_attribute("title")) for each in shown.locator('main [title^="wfe-mcp "]').all()]
+    return [*shown.locator("main code", has_text=re.compile("^wfe-mcp (?!ui)")).all_inner_texts(), *titles]
+
+
+def test_commands_act_in_the_project_that_is_chosen(scene: Scene, shop: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"))
+    named = f"wfe-mcp --project {shop.root} "
+    shown = visit("/settings")
+    project = shown.locator("main").get_by_label("Project")
+    expect(shown.locator("main")).to_contain_text("wfe-mcp config show")
+    assert [each for each in commands(shown) if "--project" in each] == []
+    project.select_option(shop.engine.project_id)
+    for address, says in {
+        "/settings": "config show",
+        "/templates": "templates list",
+        "/templates/quick_fix/diff": "templates diff quick_fix",
+        "/start/quick_fix": "start quick_fix",
+        "/items": "work list",
+        "/items/new": "work add TITLE",
+        "/runs": "list",
+        "/queue": "jobs list",
+        "/environments": "deployments",
+        "/webhooks": "webhook deliveries",
+        "/assistant": "ask QUESTION",
+        "/search?q=slugs": "find slugs",
+    }.items():
+        to(shown, address)
+        expect(shown.locator("main")).to_contain_text(named + says)
+        assert [each for each in commands(shown) if not each.startswith(named)] == [], address
+
+
+def test_commands_about_a_run_a_work_item_or_a_project_act_in_its_project(
+    scene: Scene, shop: Scene, visit: Visit, terminal: Terminal
+) -> None:
+    run = shop.start(phase("plan", approval()))
+    shop.do(run, "plan")
+    item = add(shop, "Sell a table")
+    named = f"wfe-mcp --project {shop.root} "
+    shown = visit("/inbox")
+    expect(shown.locator("main .cli code").first).to_have_text(f"{named}approve {run} plan")
+    for address, says in {
+        f"/runs/{run}": f"watch {run}",
+        f"/runs/{run}/list/plan": f"approve {run} plan",
+        f"/artifact/{run}/plan": f"artifact show {run} plan_note",
+        f"/items/{shop.engine.project_id}/{item}": f"work show {item}",
+        f"/projects/{shop.engine.project_id}": "project show",
+    }.items():
+        to(shown, address)
+        expect(shown.locator("main")).to_contain_text(named + says)
+        assert [each for each in commands(shown) if not each.startswith(named)] == [], address
+    assert terminal.words(shown)[:2] == ["--project", str(shop.root)]
+    own = scene.start(phase("plan"))
+    to(shown, f"/runs/{own}")
+    expect(shown.locator("main")).to_contain_text(f"wfe-mcp show {own}")
+    assert [each for each in commands(shown) if "--project" in each] == []

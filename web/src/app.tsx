@@ -8,6 +8,7 @@ import { AskFor } from "./ask_for";
 import { ArtifactPage } from "./artifact";
 import { Assistant } from "./assistant";
 import { Board } from "./board";
+import { cli } from "./cli";
 import { Compare } from "./compare";
 import { WorkClaims } from "./claims";
 import { Decision } from "./decision";
@@ -18,6 +19,7 @@ import { changesWaits, Inbox, useAwake, waits } from "./inbox";
 import { ItemPageView } from "./item";
 import { NewItem } from "./item_form";
 import { ImportItems } from "./item_import";
+import { useActsIn } from "./in_project";
 import { useKeys } from "./keys";
 import { useNews } from "./news";
 import { KeySheet, Palette, useCommands } from "./palette";
@@ -133,6 +135,7 @@ export function App() {
     return () => window.removeEventListener("focus", session.reload);
   }, [isOver, session.reload]);
   const news = useNews();
+  const acting = useActsIn(route, inbox, session.data?.project);
   const takesPin = !atServer() && session.data?.asks_pin !== false;
   const waiting = useAwake(inbox ? waits(inbox) : []).length;
   const [heading, setHeading] = useState("");
@@ -179,16 +182,16 @@ export function App() {
   const everywhere = useMemo(
     () => [
       ...PAGES.map(([name, , says]) => ({ name: `Go to ${says}`, does: () => go(to(name)) })),
-      { name: "Start a run", does: () => go(to("start")), cli: "wfe-mcp start TEMPLATE" },
-      { name: "Add a work item", does: () => go(to("items", "new")), cli: "wfe-mcp work add TITLE" },
-      { name: "Add a claim", does: () => go(`${to("items", "new")}?kind=claim`), cli: "wfe-mcp claim add TITLE" },
-      { name: "Compare two runs", does: () => go(to("compare")), cli: "wfe-mcp compare ONE OTHER" },
+      { name: "Start a run", does: () => go(to("start")), cli: cli`wfe-mcp start TEMPLATE` },
+      { name: "Add a work item", does: () => go(to("items", "new")), cli: cli`wfe-mcp work add TITLE` },
+      { name: "Add a claim", does: () => go(`${to("items", "new")}?kind=claim`), cli: cli`wfe-mcp claim add TITLE` },
+      { name: "Compare two runs", does: () => go(to("compare")), cli: cli`wfe-mcp compare ONE OTHER` },
       { name: "Switch between light and dark", does: switchTheme },
       { name: "Tell me in this browser when something waits", does: () => void Notification.requestPermission() },
       { name: "Show all keys", does: () => setOpen("keys") },
       ...(inbox ? waits(inbox).map((wait) => ({ name: wait.title, does: () => go(wait.href), cli: wait.cli })) : []),
     ],
-    [inbox],
+    [inbox, acting],
   );
   useCommands("everywhere", everywhere);
 

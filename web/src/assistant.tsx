@@ -128,7 +128,7 @@ export function Assistant() {
         </p>
       )}
       <p style={{ marginTop: "0.75rem" }}>
-        <Cli text={cli`wfe-mcp ask ${at.cli} ${question.trim() || "QUESTION"}`} />
+        <Cli text={cli`wfe-mcp ask ${question.trim() || "QUESTION"}`} />
       </p>
     </div>
   );

@@ -23,7 +23,7 @@ export function WorkClaims() {
       <div className="filters">
         <ProjectChoice at={at} />
         <span className="end">
-          <Cli text={cli`wfe-mcp claim list --status all ${at.id ? at.cli : []}`} />
+          <Cli text={cli`wfe-mcp claim list --status all`} />
         </span>
       </div>
       <Problem error={error} />

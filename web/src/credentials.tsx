@@ -14,7 +14,7 @@ export function Credentials({ project }: { project: string }) {
   const kinds = data?.kinds ?? {};
   return (
     <Section id="credentials" title="Credentials" about="what checks log in with, by name; a value is never shown" acts={
-      <button type="button" className="btn slim end" aria-expanded={open === "new"} title="wfe-mcp credential add NAME" onClick={() => setOpen(open ? null : "new")}>
+      <button type="button" className="btn slim end" aria-expanded={open === "new"} title={cli`wfe-mcp credential add NAME`} onClick={() => setOpen(open ? null : "new")}>
         {open ? "Close the form" : "Add a credential"}
       </button>
     }>

@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState, type MouseEvent,
 import { createPortal, flushSync } from "react-dom";
 import { query, useAsk, useLooks, useMoments } from "./api";
 import type { ApprovalView, DecisionData, DecisionPage, InboxView } from "./api_types";
+import { inFolder } from "./cli";
 import { type Choice, Bar } from "./decision_bar";
 import { subject, useDraft } from "./draft";
 import { refocus, useKeys } from "./keys";
@@ -228,10 +229,10 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
     Escape: () => setChoice(""),
   });
   useCommands("decision", [
-    ...(approves ? [{ name: `Approve ${shown.phase}`, does: approves, cli: data.commands.approve }] : []),
-    { name: `Send ${shown.phase} back`, does: () => setChoice("reject"), cli: data.commands.reject },
+    ...(approves ? [{ name: `Approve ${shown.phase}`, does: approves, cli: inFolder(data.commands.approve) }] : []),
+    { name: `Send ${shown.phase} back`, does: () => setChoice("reject"), cli: inFolder(data.commands.reject) },
     { name: split ? "Show the change in one column" : "Show the change side by side", does: toggleSplit },
-    { name: "Ask for a second opinion", does: () => setAsks(true), cli: data.commands.opinion },
+    { name: "Ask for a second opinion", does: () => setAsks(true), cli: inFolder(data.commands.opinion) },
     { name: "Show the run", does: () => go(to("runs", data.request.run_id)) },
   ]);
   const clicked = (event: MouseEvent) => {

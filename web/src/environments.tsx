@@ -41,11 +41,11 @@ export function Environments() {
         <span className="end row wrap">
           <ProjectChoice at={at} one />
           {isAuthor && !!data?.environments.length && (
-            <a className="btn slim" href={to("start", "deploy")} title="wfe-mcp deploy ENVIRONMENT">
+            <a className="btn slim" href={to("start", "deploy")} title={cli`wfe-mcp deploy ENVIRONMENT`}>
               Deploy…
             </a>
           )}
-          <Cli text={cli`wfe-mcp deployments ${at.cli}`} />
+          <Cli text={cli`wfe-mcp deployments`} />
         </span>
       </PageHead>
       <Problem error={error} />

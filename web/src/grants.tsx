@@ -17,7 +17,7 @@ export function Grants({ project }: { project: string }) {
   const [act, busy, refused] = useAct(reload);
   return (
     <Section id="grants" title="Standing grants" about="what the server approves for you, as you signed it beforehand" acts={
-      <button type="button" className="btn slim end" aria-expanded={editing} title="wfe-mcp grant add" onClick={() => setEditing(!editing)}>
+      <button type="button" className="btn slim end" aria-expanded={editing} title={cli`wfe-mcp grant add`} onClick={() => setEditing(!editing)}>
         {editing ? "Close the form" : "Give a grant"}
       </button>
     }>

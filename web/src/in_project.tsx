@@ -1,8 +1,10 @@
 // The project that lists show: chosen on one page, kept for the others of this tab.
 import { useContext, useEffect, useSyncExternalStore } from "react";
 import { useAsk } from "./api";
-import type { ActivityView, ProjectList } from "./api_types";
+import type { ActivityView, InboxView, ProjectList, RunView } from "./api_types";
 import { chooseProject, chosenProject, onChosen } from "./chosen";
+import { actIn } from "./cli";
+import type { Route } from "./route";
 import { Session } from "./session";
 import { folder } from "./words";
 import { Choose } from "./parts";
@@ -13,6 +15,8 @@ export interface InProject {
   /** The id of the chosen project; empty: all of them. */
   id: string;
   choose: (id: string) => void;
+  /** Whether the folders of all are known. */
+  isKnown: boolean;
   /** The name of each project by its id; its path where two have the same. */
   names: Map<string, string>;
   /** Whether a list needs to say the project of each line. */
@@ -23,7 +27,7 @@ export interface InProject {
   idOf: (root?: string | null) => string;
   /** The name of the project in a folder. */
   nameOf: (root: string) => string;
-  /** The options of the command that lists the same. */
+  /** The option of a command that lists the same. */
   cli: string[];
 }
 
@@ -45,13 +49,35 @@ export function useProject({ one = false } = {}): InProject {
   return {
     id,
     choose: chooseProject,
+    isKnown: !!data,
     names,
     concerns: (event) => !id || event.project === id,
     idOf: (root) => [...roots].find(([, folder_]) => folder_ === root)?.[0] ?? (chosen || here),
     nameOf: (root) => names.get(rows.find((row) => row.root === root)?.project ?? "") ?? folder(root),
     many: names.size > 1 && !id,
-    cli: !id ? (one ? [] : ["--all"]) : id === here || !roots.has(id) ? [] : ["--project", roots.get(id) ?? ""],
+    cli: id || one ? [] : ["--all"],
   };
+}
+
+/** Pages of one run. */
+const OF_RUNS = ["runs", "artifact", "form", "compare"];
+
+/** Lets commands act in the project that the page at `route` shows; another answer after they act in another one. `own`: the id of the server's. */
+export function useActsIn({ page, parts: [first = "", second = ""] }: Route, inbox: InboxView | null, own = ""): string {
+  const chosen = useSyncExternalStore(onChosen, chosenProject);
+  const projects = useAsk<ProjectList>("/projects", NEVER);
+  const rows = projects.data?.projects ?? [];
+  const ofRun = OF_RUNS.includes(page) && first !== "";
+  const run = useAsk<RunView>(ofRun && rows.length > 1 ? `/runs/${encodeURIComponent(first)}` : null, NEVER);
+  const id = ofRun ? (run.data?.project ?? "") : page === "projects" || (page === "items" && second) ? first : chosen;
+  const row = rows.find((each) => each.project === id);
+  useEffect(() => {
+    if (id && !row) projects.reload(); // it was added since
+  }, [id]); // eslint-disable-line
+  const shown = page === "inbox" ? inbox?.decisions.find((each) => each.request === first)?.project : row?.root;
+  const folders: [string, string] = [rows.find((each) => each.project === own)?.root ?? "", shown ?? ""];
+  actIn(...folders);
+  return folders.join("\n");
 }
 
 /** Chooses the project; nothing where there is only one. */

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { useAsk, type Refused } from "./api";
 import type { ActivityView, DecisionData, InboxView, NewsView, Unusual } from "./api_types";
-import { cli } from "./cli";
+import { inFolder } from "./cli";
 import { useProject } from "./in_project";
 import { useKeys, useMarked } from "./keys";
 import { isNew, NewMark, News } from "./news";
@@ -78,7 +78,7 @@ function all(data: InboxView): Item[] {
       project: decision.project,
       at: decision.asked_at,
       href: to("inbox", decision.request),
-      cli: decision.command,
+      cli: inFolder(decision.command, decision.project),
       unusual: [...(decision.tainted ? [{ weight: "weakened" as const, text: "The run is tainted." }] : []), ...(decision.unusual ?? [])],
       gates: decision.evidence ?? [],
       details: [...(decision.handed ? [decision.handed.text] : []), decision.question],
@@ -97,7 +97,7 @@ function all(data: InboxView): Item[] {
       project: each.project,
       at: each.since,
       href: to("ask", each.run, each.phase),
-      cli: each.command,
+      cli: inFolder(each.command, each.project),
       details: [each.question, "Your agent has not asked for this decision, or the request has expired. Open it to decide."],
     })),
     ...(data.tasks ?? []).map((task): Item => ({
@@ -113,7 +113,7 @@ function all(data: InboxView): Item[] {
       project: task.project,
       at: task.since,
       href: to("form", task.run, task.phase),
-      cli: task.command,
+      cli: inFolder(task.command, task.project),
       details: [`${task.about} goes on when you have filled in the form.`],
     })),
     ...(data.opinions ?? []).map((opinion): Item => ({
@@ -129,7 +129,7 @@ function all(data: InboxView): Item[] {
       project: opinion.project,
       at: "",
       href: `/${opinion.path}`,
-      cli: opinion.command,
+      cli: inFolder(opinion.command, opinion.project),
     })),
     ...(data.stopped ?? []).map((each): Item => {
       const [kind, look, says, ofRun] = STOPS[each.kind] ?? FAILED;
@@ -146,7 +146,7 @@ function all(data: InboxView): Item[] {
         project: each.project,
         at: each.since,
         href: each.phase ? to("runs", each.run, "list", each.phase) : to("runs", each.run),
-        cli: each.command,
+        cli: inFolder(each.command, each.project),
         details: each.blockers.length ? [...each.blockers] : [each.question],
       };
     }),
@@ -162,7 +162,7 @@ function all(data: InboxView): Item[] {
       project: each.folder,
       at: "",
       href: `/${each.path}`,
-      cli: cli`wfe-mcp trust --project ${[each.folder]}`,
+      cli: inFolder("wfe-mcp trust", each.folder),
     })),
   ];
   const handed = new Set(data.decisions.filter((decision) => decision.handed).map((decision) => decision.request));
@@ -209,7 +209,7 @@ export function Inbox({ data, error, news }: { data: InboxView | null; error: Re
   const [project, setProject] = useKept("project", "");
   const snoozed = useSnoozes();
   const [chosen, setChosen] = useState("");
-  const mine = useMemo(() => (data ? waits(data) : []), [data]);
+  const mine = useMemo(() => (data ? waits(data) : []), [data, inProject.isKnown]);
   const others = useMemo(() => (data ? all(data).filter((each) => each.others) : []), [data]);
   const awake = useAwake(mine);
   const shown = awake.filter((each) => (kind === "All" || each.kind === kind) && (!project || each.project === project));

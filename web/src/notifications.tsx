@@ -2,6 +2,7 @@
 import { useState, type ReactNode } from "react";
 import { ask, query, useAct, useAsk } from "./api";
 import type { NotificationsView } from "./api_types";
+import { cli } from "./cli";
 import { Faults, Pairs, Problem, Section } from "./parts";
 
 export function Notifications({ project }: { project: string }) {
@@ -16,7 +17,7 @@ export function Notifications({ project }: { project: string }) {
   const rows: [string, ReactNode][] | null = data && [["By", data.ways || "none"], ["When", data.events.join(", ")], ["Quiet hours", data.quiet || "none"], ["Reminder", data.remind]];
   return (
     <Section id="notifications" title="Notifications" about="how you hear that you are needed" acts={
-      <button type="button" className="btn slim end" disabled={busy} title="wfe-mcp notify test" onClick={test}>
+      <button type="button" className="btn slim end" disabled={busy} title={cli`wfe-mcp notify test`} onClick={test}>
         Send a test
       </button>
     }>

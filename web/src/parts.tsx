@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState, type CSSProperties, type ReactNode } from "react";
 import { ofActs, type Refused } from "./api";
 import type { GateLine, GateMark, NodeView } from "./api_types";
+import { inFolder } from "./cli";
 import { Icon } from "./icons";
 import { refocus } from "./keys";
 import { atServer } from "./session";
@@ -71,7 +72,7 @@ export function Said({ text, isPrinted, className }: { text: string; isPrinted: 
 export function Cli({ text }: { text: string }) {
   const [copied, setCopied] = useState(false);
   if (!text || atServer()) return null;
-  const shown = visible(text); // what is copied is what was seen
+  const shown = visible(inFolder(text)); // what is copied is what was seen
   return (
     <span className="cli">
       <code title={shown}>{shown}</code>

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { ask, useAct, useAsk } from "./api";
 import type { PlannedPolicyView, PolicyRules, PolicyView } from "./api_types";
+import { cli } from "./cli";
 import { Cli, Field, Flag, Problem, Records, Section, Waiting } from "./parts";
 import { send } from "./pin";
 import { count } from "./words";
@@ -29,7 +30,7 @@ export function Policy({ project }: { project: string }) {
   const held = data && JSON.stringify(data.in_force) !== JSON.stringify(data.written);
   return (
     <Section id="policy" title="Approval policy" about="what agents may do by themselves" acts={
-      <button type="button" className="btn slim end" aria-expanded={editing} disabled={!data || data.untrusted} title="wfe-mcp config policy" onClick={() => { if (!editing) reload(); setEditing(!editing); }}>
+      <button type="button" className="btn slim end" aria-expanded={editing} disabled={!data || data.untrusted} title={cli`wfe-mcp config policy`} onClick={() => { if (!editing) reload(); setEditing(!editing); }}>
         {editing ? "Close the form" : "Change the policy"}
       </button>
     }>
@@ -37,7 +38,7 @@ export function Policy({ project }: { project: string }) {
       {!data && !error && <Waiting />}
       {data?.untrusted && (
         <p className="note">
-          The project&apos;s configuration has changes that you have not trusted, so its policy stays as it is. Review them first: <code>wfe-mcp trust</code>
+          The project&apos;s configuration has changes that you have not trusted, so its policy stays as it is. Review them first: <code>{cli`wfe-mcp trust`}</code>
         </p>
       )}
       {data && editing && <Edit data={data} project={project} done={() => { setEditing(false); reload(); }} />}
@@ -51,7 +52,7 @@ export function Policy({ project }: { project: string }) {
           <dd>{mismatch(data.in_force.on_mismatch)}</dd>
         </dl>
       )}
-      {held && <p className="soft small">Your own configuration or a variable asks for more than the project&apos;s file does: <code>wfe-mcp config show --origin</code></p>}
+      {held && <p className="soft small">Your own configuration or a variable asks for more than the project&apos;s file does: <code>{cli`wfe-mcp config show --origin`}</code></p>}
     </Section>
   );
 }

@@ -60,7 +60,7 @@ export function Projects({ id, inbox }: { id: string; inbox: InboxView | null })
           ))}
           </select>
         </label>
-        <button className="btn" disabled={busy} title="wfe-mcp project add">
+        <button className="btn" disabled={busy} title={cli`wfe-mcp project add`}>
           Add a project
         </button>
         <span className="soft small">a folder of this machine; nothing in it changes</span>
@@ -312,7 +312,7 @@ function Stack({ id }: { id: string }) {
       )}
       {proposed.length > 0 && (
         <div className="soft after" id="suggested">
-          Suggested checks, which <code>wfe-mcp init</code> tries and adds when you confirm:
+          Suggested checks, which <code>{cli`wfe-mcp init`}</code> tries and adds when you confirm:
           <ul>
             {proposed.map((each) => (
               <li key={each.name}>

@@ -29,7 +29,7 @@ export function Providers({ found, kinds, project, outcomes, busy, test, changed
   const remove = (each: ProviderSetting) => act(() => send(path(each.name, "remove"), { project }));
   return (
     <Section id="providers" title="Providers" about="a key is named by where it comes from; it is never shown" acts={
-      <button type="button" className="btn slim end" aria-expanded={adding} title="wfe-mcp providers add NAME" onClick={() => setAdding(!adding)}>
+      <button type="button" className="btn slim end" aria-expanded={adding} title={cli`wfe-mcp providers add NAME`} onClick={() => setAdding(!adding)}>
         {adding ? "Close the form" : "Add a provider"}
       </button>
     }>
@@ -159,7 +159,7 @@ function Add({ kinds, project, done }: { kinds: string[]; project: string; done:
         </Field>
       </div>
       <p className="soft small">
-        This is written into your own configuration, with your PIN. A key that you type is encrypted in the database; in a terminal: <code>wfe-mcp providers key {name || "NAME"}</code>
+        This is written into your own configuration, with your PIN. A key that you type is encrypted in the database; in a terminal: <code>{cli`wfe-mcp providers key ${name || "NAME"}`}</code>
       </p>
       <Problem error={refused} />
       <span className="row wrap">
@@ -187,7 +187,7 @@ export function Roles({ found, providers, project, ownTrust, changed }: { found:
   };
   return (
     <Section id="roles" title="Roles" about="who works and reviews" acts={
-      <button type="button" className="btn slim end" title="wfe-mcp providers role ROLE PROVIDER MODEL" onClick={() => (role === null ? open() : setRole(null))}>
+      <button type="button" className="btn slim end" title={cli`wfe-mcp providers role ROLE PROVIDER MODEL`} onClick={() => (role === null ? open() : setRole(null))}>
         {role === null ? "Fill a role" : "Close the form"}
       </button>
     }>

@@ -20,7 +20,7 @@ export function Queue() {
         <span className="end row wrap">
           <a href={to("webhooks")}>Webhooks</a>
           <ProjectChoice at={at} one />
-          <Cli text={cli`wfe-mcp jobs list ${at.cli}`} />
+          <Cli text={cli`wfe-mcp jobs list`} />
         </span>
       </PageHead>
       <Problem error={error ?? refused} />

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { query, useAct, useAsk } from "./api";
 import type { ActivityView, FormView, NodeView, SettingsView } from "./api_types";
-import { cli } from "./cli";
+import { cli, inFolder } from "./cli";
 import { Foreseen, goBack, useForeseen } from "./rollback";
 import { Icon } from "./icons";
 import { Ask, Cli, Field, Options, Problem, Reason } from "./parts";
@@ -61,12 +61,12 @@ export function Remedies({ run, project, phase, state }: { run: string; project:
           </a>
         )}
         {found?.how === "submit" && decides && (
-          <a className="btn solid slim" href={to("form", run, phase)} title={found.command}>
+          <a className="btn solid slim" href={to("form", run, phase)} title={inFolder(found.command)}>
             Fill in the form
           </a>
         )}
         {found?.how === "edit" && decides && (
-          <a className="btn slim" href={to("form", run, phase)} title={found.command}>
+          <a className="btn slim" href={to("form", run, phase)} title={inFolder(found.command)}>
             Edit and resubmit…
           </a>
         )}

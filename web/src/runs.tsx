@@ -25,11 +25,11 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
   return (
     <>
       <PageHead title="Runs" about={data && (cursor ? count(rows.length, "older run") : `${data.cursor ? "the newest " : ""}${count(rows.length, "run")}`)}>
-        <a className="btn end" href="#/compare" title="wfe-mcp compare ONE OTHER">
+        <a className="btn end" href="#/compare" title={cli`wfe-mcp compare ONE OTHER`}>
           Compare two
         </a>
         {isAuthor && (
-          <a className="btn solid" href="#/start" title="wfe-mcp start TEMPLATE">
+          <a className="btn solid" href="#/start" title={cli`wfe-mcp start TEMPLATE`}>
             Start a run
           </a>
         )}

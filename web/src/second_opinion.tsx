@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import { Refused, ask, query, useAct } from "./api";
 import type { DecisionData } from "./api_types";
 import { subject, useDraft } from "./draft";
-import { word } from "./cli";
+import { inFolder, word } from "./cli";
 import { Cli, Field, Problem, Section, State } from "./parts";
 import { to } from "./route";
 import { useRoleSomewhere } from "./session";
@@ -61,7 +61,7 @@ export function SecondOpinion({ data, open, setOpen, reload }: { data: DecisionD
     };
   }, [asked.job, path]); // eslint-disable-line
   if (!isAuthor) return null;
-  const command = [data.commands.opinion, ...(question.trim() ? ["--question", word(question)] : []), ...(reviewer ? ["--reviewer", word(reviewer)] : [])].join(" ");
+  const command = [inFolder(data.commands.opinion), ...(question.trim() ? ["--question", word(question)] : []), ...(reviewer ? ["--reviewer", word(reviewer)] : [])].join(" ");
   return (
     <Section aria-label="Another model" title="Second opinion" about="another model looks at this; it is advice, and no gate uses it" acts={!asked.job && (
         <button type="button" className="btn slim end" aria-expanded={open} onClick={() => setOpen(!open)}>

@@ -44,7 +44,7 @@ export function Settings({ part }: { part: string }) {
       <PageHead title="Settings" about="what is in force now, after every configuration file">
         <ProjectChoice at={at} one />
         <span className="end">
-          <Cli text={cli`wfe-mcp config show ${at.cli}`} />
+          <Cli text={cli`wfe-mcp config show`} />
         </span>
       </PageHead>
       <Problem error={error} />
@@ -57,7 +57,7 @@ export function Settings({ part }: { part: string }) {
             {data.checks?.length ? (
               <ul className="panel lines">
                 {data.checks.map((check) => (
-                  <Line key={check.check} name={check.check} outcome={outcomes[`check ${check.check}`]} busy={busy} verb="Try" command="wfe-mcp init" onAct={() => tryOut(check.check)}>
+                  <Line key={check.check} name={check.check} outcome={outcomes[`check ${check.check}`]} busy={busy} verb="Try" command={cli`wfe-mcp init`} onAct={() => tryOut(check.check)}>
                     <code>{check.argv.join(" ")}</code>
                     <span className="soft">{check.where}</span>
                   </Line>

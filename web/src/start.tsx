@@ -31,7 +31,7 @@ export function Start({ template, started }: { template: string; started: () => 
   const chosen = data?.templates.find((each) => each.name === template);
   const schema = whole.data?.template.inputs ?? {};
   const inputs = Object.entries(values).flatMap(([name, value]) => ["--input", `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`]);
-  const command = cli`wfe-mcp start ${template} ${inputs} ${title ? ["--title", title] : []} ${at.cli}`;
+  const command = cli`wfe-mcp start ${template} ${inputs} ${title ? ["--title", title] : []}`;
   if (!data && !error) return <Waiting />;
   if (!template)
     return (

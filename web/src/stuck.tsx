@@ -2,6 +2,7 @@
 import { Fragment, useEffect } from "react";
 import type { InboxView, StuckRuns } from "./api_types";
 import { chooseProject } from "./chosen";
+import { inFolder } from "./cli";
 import { Icon } from "./icons";
 import { to } from "./route";
 
@@ -40,7 +41,7 @@ export function StuckLine({ stuck }: { stuck?: StuckRuns | null }) {
           </Fragment>
         ))}
         {more > 0 && ` and ${more.toLocaleString("en")} more`}.{" "}
-        <a className="all" href="#/runs?status=stuck" title={stuck.command} onClick={() => chooseProject("")}>
+        <a className="all" href="#/runs?status=stuck" title={inFolder(stuck.command)} onClick={() => chooseProject("")}>
           {more > 0 ? "Show all" : "Show them"}
         </a>
       </p>

@@ -2,6 +2,7 @@
 import { useEffect, useState } from "react";
 import { Refused, query, useAct, useAsk } from "./api";
 import type { ActivityView, Fault, FormView } from "./api_types";
+import { inFolder } from "./cli";
 import { forget, useDraft } from "./draft";
 import { Cli, Crumbs, Field, NotThere, Problem, Segments, State, Waiting } from "./parts";
 import { send } from "./pin";
@@ -110,7 +111,7 @@ function Form({ run, data }: { run: string; data: FormView }) {
                 <input type="text" value={note} onChange={(event) => setNote(event.target.value)} />
               </Field>
               <span className="row wrap">
-                <button className="btn solid" disabled={busy || values === null} title={data.command}>
+                <button className="btn solid" disabled={busy || values === null} title={inFolder(data.command)}>
                   {busy ? "Sending…" : data.how === "submit" ? "Submit" : "Store and judge again"}
                 </button>
                 <a className="btn" href={to("runs", run, "list", data.phase)}>

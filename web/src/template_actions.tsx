@@ -111,7 +111,7 @@ export function Import({ done }: { done: (template: string) => void }) {
     });
   return (
     <>
-      <label className="btn" title="wfe-mcp templates import FILE">
+      <label className="btn" title={cli`wfe-mcp templates import FILE`}>
         {busy && !report ? "Reading…" : "Import…"}
         <input type="file" aria-label="Import a template" accept=".json,.md,.yaml,.yml" className="hidden" onChange={(event) => { const chosen = event.target.files?.[0]; if (chosen) take(chosen); event.target.value = ""; }} />
       </label>

@@ -155,7 +155,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
                   Discard the changes
                 </button>
               )}
-              <button type="button" className="btn solid" disabled={busy || !edited || notJson !== ""} title="wfe-mcp templates import FILE" onClick={save}>
+              <button type="button" className="btn solid" disabled={busy || !edited || notJson !== ""} title={cli`wfe-mcp templates import FILE`} onClick={save}>
                 Save a version
               </button>
             </>

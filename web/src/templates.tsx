@@ -29,7 +29,7 @@ export function Templates({ name, view }: { name: string; view: string }) {
         <span className="end row wrap">
           <ProjectChoice at={at} one />
           {isAdmin && <Import done={(made) => go(to("templates", made))} />}
-          <Cli text={cli`wfe-mcp templates list ${at.cli}`} />
+          <Cli text={cli`wfe-mcp templates list`} />
         </span>
       </PageHead>
       <Problem error={error ?? refused} />

@@ -34,7 +34,7 @@ export function TrustIt({ name, project = "", done }: { name: string; project?: 
             </tr>
           ))}
         </Records>
-        {found.effects.length > 60 && <p className="soft">and {found.effects.length - 60} more; all of them: <code>wfe-mcp trust {name}</code></p>}
+        {found.effects.length > 60 && <p className="soft">and {found.effects.length - 60} more; all of them: <code>{cli`wfe-mcp trust ${name}`}</code></p>}
         <Problem error={refused} />
         <span className="row wrap">
           <button type="button" className="btn solid" disabled={busy} title={cli`wfe-mcp trust ${name}`} onClick={() => act(async () => { await send("/trust", { project, names: [found.name], shown: data.shown_sha256 }); done(); })}>

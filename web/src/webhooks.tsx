@@ -31,11 +31,11 @@ export function Webhooks() {
         <span className="end row wrap">
           <ProjectChoice at={at} one />
           {failed && (
-            <button type="button" className="btn slim" disabled={busy} title="wfe-mcp webhook redeliver --failed" onClick={() => again({ failed: true })}>
+            <button type="button" className="btn slim" disabled={busy} title={cli`wfe-mcp webhook redeliver --failed`} onClick={() => again({ failed: true })}>
               Redeliver all that failed
             </button>
           )}
-          <Cli text={cli`wfe-mcp webhook deliveries ${at.cli}`} />
+          <Cli text={cli`wfe-mcp webhook deliveries`} />
         </span>
       </PageHead>
       <Problem error={error ?? refused} />
@@ -108,8 +108,8 @@ function Deliveries({ rows, project, busy, again }: { project: string; rows: rea
 function Triggers({ project, concerns }: { project: string; concerns: ReturnType<typeof useProject>["concerns"] }) {
   const { data } = useAsk<TriggersView>(`/triggers${query({ project })}`, concerns);
   const rows = [
-    ...(data?.schedules ?? []).map((schedule) => ({ ...schedule, when: `${schedule.cron} ${schedule.timezone}`.trim(), cli: "wfe-mcp schedule list" })),
-    ...(data?.incoming ?? []).map((each) => ({ ...each, when: "a signed message", cli: "wfe-mcp incoming list", next: "", last: "", run: "" })),
+    ...(data?.schedules ?? []).map((schedule) => ({ ...schedule, when: `${schedule.cron} ${schedule.timezone}`.trim(), cli: cli`wfe-mcp schedule list` })),
+    ...(data?.incoming ?? []).map((each) => ({ ...each, when: "a signed message", cli: cli`wfe-mcp incoming list`, next: "", last: "", run: "" })),
   ];
   if (!rows.length) return <Faults texts={data?.faults} />;
   return (

@@ -48,7 +48,7 @@ export function WorkHead({ now, about, children }: { now: "list" | "board" | "de
       </nav>
       {children}
       {isAuthor && ["list", "board"].includes(now) && (
-        <a className="btn" href="#/items/import" title="wfe-mcp work import FILE">
+        <a className="btn" href="#/items/import" title={cli`wfe-mcp work import FILE`}>
           Import…
         </a>
       )}
@@ -119,7 +119,7 @@ export function WorkList({ query: given }: { query: URLSearchParams }) {
         <Choose label="Kind" all="any" names={WORKED} now={kind} choose={setKind} />
         <ProjectChoice at={shown} />
         <span className="end">
-          <Cli text={cli`wfe-mcp work list ${kind ? ["--kind", kind] : []} ${status ? ["--status", status] : []} ${shown.id ? shown.cli : []}`} />
+          <Cli text={cli`wfe-mcp work list ${kind ? ["--kind", kind] : []} ${status ? ["--status", status] : []}`} />
         </span>
       </div>
       <Problem error={error ?? moving.error} />
@@ -199,7 +199,7 @@ export function WorkDecisions() {
         <Choose label="Status" all="proposed and accepted" names={["all", ...DECIDED]} now={status} choose={setStatus} />
         <ProjectChoice at={shown} />
         <span className="end">
-          <Cli text={cli`wfe-mcp decision list ${status ? ["--status", status] : []} ${shown.id ? shown.cli : []}`} />
+          <Cli text={cli`wfe-mcp decision list ${status ? ["--status", status] : []}`} />
         </span>
       </div>
       <Problem error={error ?? moving.error} />

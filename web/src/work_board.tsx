@@ -71,7 +71,7 @@ export function WorkBoard() {
         <Choose label="Kind" all="any" names={WORKED} now={kind} choose={setKind} />
         <ProjectChoice at={at} />
         <span className="end">
-          <Cli text={cli`wfe-mcp work list ${kind ? ["--kind", kind] : []} ${at.id ? at.cli : []}`} />
+          <Cli text={cli`wfe-mcp work list ${kind ? ["--kind", kind] : []}`} />
         </span>
       </div>
       <Problem error={error ?? moving.error} />
