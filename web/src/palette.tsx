@@ -71,7 +71,9 @@ export function Palette({ onClose }: { onClose: () => void }) {
         cli: hit.item || hit.run,
         about: [hit.project ? folder(hit.project) : "", hit.run_title, hit.phase, age(hit.at)].filter(Boolean).join(", "),
       }));
-    return [...[...offered.values()].flat().filter(fits), ...named.filter(fits).slice(0, 10), ...found].slice(0, 30);
+    const words = text.trim();
+    const all = words ? [{ name: `Search for \u201c${words}\u201d`, does: () => go(`#/search?q=${encodeURIComponent(words)}`) }] : [];
+    return [...[...offered.values()].flat().filter(fits), ...named.filter(fits).slice(0, 10), ...found].slice(0, 30).concat(all);
   }, [text, hits, runs]); // eslint-disable-line
 
   const close = () => {
@@ -122,7 +124,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
               {each.cli && !atServer() && <code>{each.cli}</code>}
             </li>
           ))}
-          {!commands.length && (
+          {commands.length === Number(text.trim() !== "") && (
             <li role="option" aria-selected="false" aria-disabled="true">
               Nothing is called that. Search looks through titles, artifacts and decisions.
             </li>
