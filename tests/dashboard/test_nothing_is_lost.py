@@ -8,7 +8,7 @@ from tests.dashboard.stage import Stage
 from tests.dashboard.test_focus import has_focus
 from tests.dashboard.test_navigation import Visit, to, visit
 from tests.engine.conftest import home
-from tests.engine.scene import AGENT, Scene, approval, phase
+from tests.engine.scene import AGENT, Scene, approval, command, phase
 from wfe_mcp.core.limits import ATTACHMENT_BYTES
 from wfe_mcp.engine.credentials.stored import add_credential, delete_credential
 from wfe_mcp.engine.work.items import add_item, change_item
@@ -288,3 +288,25 @@ def test_a_file_that_is_saved_while_the_server_is_away_says_so(scene: Scene, vis
     away(shown, "**/files/**")
     save.click()
     expect(shown.get_by_label("Files").get_by_role("alert")).to_contain_text("[lost]")
+
+
+def test_feedback_that_is_not_sent_yet_outlives_a_reload(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan", command("bad"), on_fail=[{"do": "wait_human"}]))
+    scene.check("bad", "raise SystemExit(1)")
+    scene.do(run, "plan")
+    shown = visit(f"/runs/{run}/list")
+    ways = shown.get_by_role("region", name="Ways on for plan")
+    dialog = shown.get_by_role("dialog", name="Retry: plan")
+    feedback = dialog.get_by_label("Feedback")
+    ways.get_by_role("button", name="Retry").click()
+    feedback.fill("Name the tides")
+    shown.reload()
+    ways.get_by_role("button", name="Retry").click()
+    expect(feedback).to_have_value("Name the tides")
+    dialog.get_by_role("button", name="Retry").click()
+    sign(shown)
+    expect(dialog).to_have_count(0)
+    assert scene.attempt(run, "plan").feedback[-1].message.startswith("Name the tides")
+    scene.do(run, "plan")
+    ways.get_by_role("button", name="Retry").click()
+    expect(feedback).to_have_value("")

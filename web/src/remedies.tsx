@@ -3,6 +3,7 @@ import { useState } from "react";
 import { query, useAct, useAsk } from "./api";
 import type { ActivityView, FormView, NodeView, SettingsView } from "./api_types";
 import { cli, inFolder } from "./cli";
+import { forget, useDraft } from "./draft";
 import { Foreseen, goBack, useForeseen } from "./rollback";
 import { Icon } from "./icons";
 import { Ask, Cli, Field, Options, Problem, Reason } from "./parts";
@@ -87,7 +88,8 @@ export function Remedies({ run, project, phase, state }: { run: string; project:
 function TakeWay({ run, phase, way, form, isFailed, close }: { run: string; phase: string; way: Way; form: FormView | null; isFailed: boolean; close: () => void }) {
   const id = encodeURIComponent(run);
   const settings = useAsk<SettingsView>(isFailed ? "/settings" : null, () => false);
-  const [text, setText] = useState("");
+  const draft = `${run} ${phase} ${way}`;
+  const [text, setText] = useDraft(draft, "");
   const [role, setRole] = useState("");
   const [files, setFiles] = useState(true);
   const [step, setStep] = useState("");
@@ -103,6 +105,7 @@ function TakeWay({ run, phase, way, form, isFailed, close }: { run: string; phas
       const settled = { resolve: "resolved", ignore: "ignored" }[way as string];
       const body: Record<string, unknown> = settled ? { phase, feedback: text, blockers: settled } : way === "retry" ? { phase, role, feedback: text, from_step: step } : way === "rollback" ? { to: phase, files, shown: would.data?.shown } : { phase, reason: text };
       await (way === "rollback" ? goBack : send)(`/runs/${id}/${said.path}`, body);
+      forget(draft);
       close();
     });
   return (
