@@ -3,9 +3,11 @@
 from playwright.sync_api import expect
 
 from tests.dashboard.assistant_model import Models, home, models
+from tests.dashboard.browser import PIN
 from tests.dashboard.test_navigation import Visit, to, visit
-from tests.engine.scene import Scene
+from tests.engine.scene import Scene, command, phase
 from tests.fake_models.script import Turn
+from wfe_mcp.views.approvals.trust import trust_view
 
 __all__ = ["home", "models", "visit"]
 
@@ -56,3 +58,23 @@ def test_a_conversation_is_of_one_project_and_a_question_is_there_after_another_
     project.select_option(scene.engine.project_id)
     expect(answer).to_contain_text("Nothing waits.")
     expect(shown.get_by_role("region", name="What is sold?")).to_have_count(0)
+
+
+def test_a_version_that_was_saved_in_a_project_is_trusted_in_that_project(
+    scene: Scene, shop: Scene, visit: Visit
+) -> None:
+    for each in (scene, shop):
+        each.define(phase("plan", command("test")))
+    shown = visit("/templates")
+    shown.locator("main").get_by_label("Project").select_option(shop.engine.project_id)
+    shown.get_by_role("link", name="drill", exact=True).click()
+    shown.get_by_label("Version").fill("7.0.0")
+    shown.get_by_role("button", name="Save a version").click()
+    asks = shown.get_by_role("region", name="Trust drill@7.0.0")
+    expect(asks).to_be_visible()
+    asks.get_by_role("button", name="Trust it").click()
+    dialog = shown.get_by_role("dialog", name="Only you decide this")
+    dialog.get_by_label("PIN").fill(PIN)
+    dialog.get_by_role("button", name="Sign").click()
+    expect(asks).to_have_count(0)
+    assert [each.name for each in trust_view(shop.engine).pending] == []

@@ -173,7 +173,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
           {saved} is stored. <a href={to("templates", saved.replace(" ", "@"))}>Open it</a>, or <a href={to("start", saved.replace(" ", "@"))}>start a run from it</a>.
         </p>
       )}
-      {(saved || name.includes("@")) && <TrustIt key={saved || name} name={saved ? saved.replace(" ", "@") : name} done={reload} />}
+      {(saved || name.includes("@")) && <TrustIt key={saved || name} name={saved ? saved.replace(" ", "@") : name} project={at.id} done={reload} />}
       {(faults.length > 0 || notJson) && (
         <div className="problems" role="status">
           <b>{notJson ? "This is not a template yet" : faults.length === 1 ? "1 problem" : `${faults.length} problems`}</b>

@@ -7,7 +7,7 @@ import { send } from "./pin";
 import { count } from "./words";
 
 /** `name`: of the template, with its version where it has one; nothing is shown where it is trusted. */
-export function TrustIt({ name, project = "", done }: { name: string; project?: string; done: () => void }) {
+export function TrustIt({ name, project, done }: { name: string; project: string; done: () => void }) {
   const { data, error, reload } = useAsk<TrustPage>(`/trust${project && `?project=${encodeURIComponent(project)}`}`, () => false);
   const [act, busy, refused] = useAct(reload);
   const found = data?.pending.find((each) => each.name === name || each.name === `template:${name}`);
