@@ -78,3 +78,27 @@ def test_a_version_that_was_saved_in_a_project_is_trusted_in_that_project(
     dialog.get_by_role("button", name="Sign").click()
     expect(asks).to_have_count(0)
     assert [each.name for each in trust_view(shop.engine).pending] == []
+
+
+def test_what_was_typed_in_one_project_is_not_typed_in_another(scene: Scene, shop: Scene, visit: Visit) -> None:
+    for each in (scene, shop):
+        each.define(phase("plan"))
+    for address, label in {
+        "/templates/drill": "Title of the template",
+        "/items/new": "Title",
+        "/start/drill": "goal",
+        "/assistant": "Question",
+    }.items():
+        field = (shown := visit("/templates")).get_by_label(label).first
+        project = shown.locator("main").get_by_label("Project")
+        project.select_option(scene.engine.project_id)
+        to(shown, address)
+        field.fill("Of the harbour")
+        to(shown, "/templates")
+        project.select_option(shop.engine.project_id)
+        to(shown, address)
+        expect(field).not_to_have_value("Of the harbour")
+        to(shown, "/templates")
+        project.select_option(scene.engine.project_id)
+        to(shown, address)
+        expect(field).to_have_value("Of the harbour")

@@ -85,7 +85,7 @@ function page(route: Route, inbox: InboxView | null, error: Refused | null, news
     case "activity":
       return <Activity query={route.query} />;
     case "projects":
-      return <Projects id={first ?? ""} inbox={inbox} />;
+      return <Projects key={first} id={first ?? ""} inbox={inbox} />;
     case "settings":
       return <Settings part={first ?? ""} />;
     case "artifact":

@@ -5,18 +5,21 @@ import type { AskedView } from "./api_types";
 /** What a request is about: the same where it is asked again because files have changed. */
 export const subject = ({ run_id, phase, stage, attempt }: AskedView): string => `${run_id} ${phase} ${stage} ${attempt}`;
 
-/** Text that a person typed; it survives a reload and a new revision. */
+/** Text that a person typed; it survives a reload and a new revision. With another key it is another text. */
 export function useDraft<T>(key: string, start: T): [T, (value: T) => void] {
   const name = `wfe-draft ${key}`;
-  const [value, setValue] = useState<T>(() => {
+  const read = () => {
     const kept = sessionStorage.getItem(name);
-    return kept ? (JSON.parse(kept) as T) : start;
-  });
+    return { name, value: kept ? (JSON.parse(kept) as T) : start };
+  };
+  const [draft, setDraft] = useState(read);
+  const now = draft.name === name ? draft : read();
+  if (now !== draft) setDraft(now);
   return [
-    value,
-    (next) => {
-      sessionStorage.setItem(name, JSON.stringify(next));
-      setValue(next);
+    now.value,
+    (value) => {
+      sessionStorage.setItem(name, JSON.stringify(value));
+      setDraft({ name, value });
     },
   ];
 }

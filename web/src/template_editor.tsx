@@ -24,11 +24,12 @@ import { TrustIt } from "./trust_it";
 const LINT_MS = 400;
 
 export function Editor({ name, view }: { name: string; view: string }) {
+  const at = useProject({ one: true });
   const { data, error, reload } = useAsk<TemplateView>(`/templates/${encodeURIComponent(name)}`, () => false);
   const found = useAsk<TemplateSchema>("/template-schema", () => false);
   const schema = (found.data?.json_schema ?? {}) as Schema;
   const kinds = useMemo(() => gateKinds(schema), [schema]);
-  const [edited, setEdited] = useDraft<Json | null>(`template ${name}`, null);
+  const [edited, setEdited] = useDraft<Json | null>(`template ${at.id} ${name}`, null);
   const [typed, setTyped] = useState<string | null>(null);
   const [notJson, setNotJson] = useState("");
   const [faults, setFaults] = useState<Fault[]>([]);
@@ -37,7 +38,6 @@ export function Editor({ name, view }: { name: string; view: string }) {
   const [saved, setSaved] = useState("");
   const [act, busy, refused] = useAct();
   const [asking, setAsking] = useState<"" | "clone">("");
-  const at = useProject({ one: true });
   const [isAuthor, isAdmin] = [useRole("author", at.id), useRole("admin", at.id)];
   const definition = edited ?? data?.template ?? null;
   const text = typed ?? (definition ? JSON.stringify(definition, null, 2) : "");

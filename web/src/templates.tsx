@@ -21,7 +21,7 @@ export function Templates({ name, view }: { name: string; view: string }) {
   const [act, busy, refused] = useAct(reload);
   const rows = grouped(data?.templates ?? []).flatMap(([, lines]) => lines);
   const [marked, mark] = useLines(rows, (row) => to("templates", row.name));
-  if (name) return <Editor key={name} name={name} view={view} />;
+  if (name) return <Editor key={`${at.id} ${name}`} name={name} view={view} />;
   const makeDefault = (each: string) => act(() => send(`/templates/${encodeURIComponent(each)}/use`, { action: "default" }));
   return (
     <>
