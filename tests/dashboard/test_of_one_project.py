@@ -7,6 +7,7 @@ from tests.dashboard.browser import PIN
 from tests.dashboard.test_navigation import Visit, to, visit
 from tests.engine.scene import Scene, command, phase
 from tests.fake_models.script import Turn
+from wfe_mcp.core.model import RunId
 from wfe_mcp.views.approvals.trust import trust_view
 
 __all__ = ["home", "models", "visit"]
@@ -58,6 +59,22 @@ def test_a_conversation_is_of_one_project_and_a_question_is_there_after_another_
     project.select_option(scene.engine.project_id)
     expect(answer).to_contain_text("Nothing waits.")
     expect(shown.get_by_role("region", name="What is sold?")).to_have_count(0)
+
+
+def test_a_run_starts_from_the_templates_of_the_project_that_is_chosen(scene: Scene, shop: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"), name="fishing")
+    shop.define(phase("sell"), name="selling", title="Sell it")
+    shown = visit("/start")
+    expect(shown.get_by_role("link", name="fishing")).to_be_visible()
+    shown.locator("main").get_by_label("Project").select_option(shop.engine.project_id)
+    expect(shown.get_by_role("link", name="fishing")).to_have_count(0)
+    shown.get_by_role("link", name="selling").click()
+    shown.get_by_label("goal").fill("More coins")
+    shown.get_by_role("button", name="Start the run").click()
+    expect(shown.locator("h1")).to_contain_text("More coins")
+    run = RunId(shown.url.rpartition("/runs/")[2].partition("/")[0])
+    with scene.store.read() as tx:
+        assert tx.runs.projects([run]) == {run: shop.engine.project_id}
 
 
 def test_a_version_that_was_saved_in_a_project_is_trusted_in_that_project(

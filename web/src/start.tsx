@@ -38,6 +38,7 @@ export function Start({ template, started }: { template: string; started: () => 
       <>
         <h1>Start a run</h1>
         <p className="soft" style={{ marginBottom: "0.75rem" }}>Choose what the run should do. Your agent then works its phases, and the gates judge them.</p>
+        <ProjectChoice at={at} one />
         <Problem error={error} />
         <Unreadable names={data?.unreadable} />
         {grouped(data?.templates ?? []).map(([heading, lines]) => (
