@@ -237,3 +237,14 @@ def test_what_is_wrong_with_a_saved_template_is_said_as_it_opens(scene: Scene, v
     expect(problems).to_contain_text("/webhooks")
     shown.get_by_role("button", name="Discard the changes").click()
     expect(problems).to_contain_text("/webhooks")
+
+
+def test_the_page_of_a_template_that_cannot_be_read_has_its_name_why_and_a_way_on(scene: Scene, visit: Visit) -> None:
+    scene.write(".wfe/templates/mine.yaml", "format: wfe/1\nname: mine\n")
+    scene.write(".wfe/templates/list/template.json", "[]")
+    for name, why in {"mine": "it looks like YAML", "list": "a template must be a JSON object"}.items():
+        for address in (f"/templates/{name}", f"/templates/{name}/json", f"/start/{name}"):
+            shown = visit(address)
+            expect(shown.locator("h1")).to_have_text(name)
+            expect(shown.get_by_role("alert")).to_contain_text(why)
+            expect(shown.get_by_role("link", name="Show all templates")).to_be_visible()

@@ -146,7 +146,7 @@ export function Problem({ error, first = "", children }: { error: Refused | null
         <ul className="listing">
           {error.details.map((detail, index) => (
             <li key={index}>
-              <code>{detail.path}</code>: {detail.message}
+              {detail.path && <><code>{detail.path}</code>: </>}{detail.message}
             </li>
           ))}
         </ul>
@@ -155,15 +155,18 @@ export function Problem({ error, first = "", children }: { error: Refused | null
   );
 }
 
-/** In place of a page whose subject is not there: what was said, and where one looks for it. Its hint is for a program. */
 /** Whether it is about a project whose folder is gone. */
 export const isGone = (error: Refused): boolean => (error.data as { folder?: string } | null)?.folder !== undefined;
 
-export function NotThere({ error, list, called }: { error: Refused; list: string; called: string }) {
-  if (![400, 404].includes(error.status)) return <Problem error={error} />;
+/** In place of a page whose subject is not there: what was said, and where one looks for it. Its hint is for a program. `name`: of a subject
+ * that is there and cannot be read; what is wrong with it is for a person. */
+export function NotThere({ error, list, called, name = "" }: { error: Refused; list: string; called: string; name?: string }) {
+  const isWrong = ![400, 404].includes(error.status);
+  if (isWrong && !name) return <Problem error={error} />;
   return (
     <>
-      <h1>{error.message}</h1>
+      <h1>{isWrong ? name : error.message}</h1>
+      {isWrong && <Problem error={error} />}
       {isGone(error) && (
         <p>
           Was it renamed or moved? <a href="#/projects">Say where it is now</a>

@@ -66,7 +66,7 @@ export function Start({ template, started }: { template: string; started: () => 
         ))}
       </>
     );
-  if (whole.error) return <NotThere error={whole.error} list="#/start" called="all templates" />;
+  if (whole.error) return <NotThere error={whole.error} list="#/start" called="all templates" name={template} />;
   return (
     <>
       <h1>Start: {chosen?.title ?? template}</h1>

@@ -114,7 +114,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
     { name: `Export ${name}`, does: download, cli: cli`wfe-mcp templates export ${name}` },
   ]);
 
-  if (error && !data) return <NotThere error={error} list="#/templates" called="all templates" />;
+  if (error && !data) return <NotThere error={error} list="#/templates" called="all templates" name={name} />;
   if (!data || !definition) return <Waiting />;
   const now = view === "json" ? "JSON" : view === "diff" ? "Changes" : "Form";
   const use = (action: string) =>
