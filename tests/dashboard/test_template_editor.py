@@ -12,7 +12,7 @@ from tests.dashboard.chromium import Tab, is_live
 from tests.engine.scene import Scene, approval, command, expr, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
-from wfe_mcp.engine.templates.versions import keep_version
+from wfe_mcp.engine.templates.versions import clone, keep_version
 
 Visit = Callable[[str], Tab_]
 
@@ -248,3 +248,24 @@ def test_the_page_of_a_template_that_cannot_be_read_has_its_name_why_and_a_way_o
             expect(shown.locator("h1")).to_have_text(name)
             expect(shown.get_by_role("alert")).to_contain_text(why)
             expect(shown.get_by_role("link", name="Show all templates")).to_be_visible()
+
+
+def test_a_version_is_listed_as_soon_as_it_is_stored_and_compared_with_what_it_was_made_from(
+    scene: Scene, visit: Visit
+) -> None:
+    scene.define(phase("plan"))
+    clone(scene.engine, "drill", "copy")
+    shown = visit("/templates/copy")
+    stored = shown.locator("section", has=shown.get_by_role("heading", name="Stored versions")).get_by_role("link")
+    expect(stored).to_have_count(1)
+    expect(stored).to_contain_text("1.0.0")
+    shown.get_by_label("Version").fill("7.0.0")
+    shown.get_by_role("button", name="Save a version").click()
+    expect(stored).to_have_count(2)
+    expect(stored.first).to_contain_text("7.0.0")
+    stored.last.click()
+    expect(shown.locator("header.runhead p").first).to_contain_text("copy 1.0.0")
+    stored.first.click()
+    expect(shown.locator("header.runhead p").first).to_contain_text("copy 7.0.0")
+    shown.get_by_role("button", name="Changes").click()
+    expect(shown.get_by_role("region", name="Changes").get_by_role("status")).to_contain_text("to copy 7.0.0")

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from "react";
 import { flushSync } from "react-dom";
 import { Refused, ask, useAct, useAsk } from "./api";
-import type { Fault, KeptView, LintView, TemplateSchema, TemplateView } from "./api_types";
+import type { Fault, KeptView, LintView, TemplateSchema, TemplateView, VersionList } from "./api_types";
 import { cli } from "./cli";
 import { useDraft } from "./draft";
 import { gateKinds } from "./gate_form";
@@ -26,6 +26,12 @@ const LINT_MS = 400;
 export function Editor({ name, view }: { name: string; view: string }) {
   const at = useProject({ one: true });
   const { data, error, reload } = useAsk<TemplateView>(`/templates/${encodeURIComponent(name)}`, () => false);
+  const kept = useAsk<VersionList>(`/templates/${encodeURIComponent(name)}/versions`, () => false);
+  const versions = kept.data?.versions ?? [];
+  const again = () => {
+    reload();
+    kept.reload();
+  };
   const found = useAsk<TemplateSchema>("/template-schema", () => false);
   const schema = (found.data?.json_schema ?? {}) as Schema;
   const kinds = useMemo(() => gateKinds(schema), [schema]);
@@ -97,10 +103,10 @@ export function Editor({ name, view }: { name: string; view: string }) {
   };
   const save = () =>
     act(async () => {
-      const { data: kept } = await send<KeptView>("/templates", { definition });
-      setSaved(`${kept.template} ${kept.version}`);
+      const { data: stored } = await send<KeptView>("/templates", { definition });
+      setSaved(`${stored.template} ${stored.version}`);
       setEdited(null);
-      reload();
+      again();
     });
   const download = () => {
     const link = document.createElement("a");
@@ -121,7 +127,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
     act(async () => {
       await send(`/templates/${encodeURIComponent(name)}/use`, { action });
       setSaved("");
-      reload();
+      again();
     });
   return (
     <>
@@ -173,7 +179,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
           {saved} is stored. <a href={to("templates", saved.replace(" ", "@"))}>Open it</a>, or <a href={to("start", saved.replace(" ", "@"))}>start a run from it</a>.
         </p>
       )}
-      {(saved || name.includes("@")) && <TrustIt key={saved || name} name={saved ? saved.replace(" ", "@") : name} project={at.id} done={reload} />}
+      {(saved || name.includes("@")) && <TrustIt key={saved || name} name={saved ? saved.replace(" ", "@") : name} project={at.id} done={again} />}
       {(faults.length > 0 || notJson) && (
         <div className="problems" role="status">
           <b>{notJson ? "This is not a template yet" : faults.length === 1 ? "1 problem" : `${faults.length} problems`}</b>
@@ -187,7 +193,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
       )}
       {edited && !faults.length && !notJson && <p className="note yes" role="status">{checked || "Checking…"}</p>}
       {asking === "clone" && <Clone name={name} close={() => setAsking("")} />}
-      {now === "Changes" && <TemplateChanges name={name} versions={(data.versions ?? []).map((version) => version.version)} hasParent={(data.versions ?? []).some((version) => !!version.parent)} />}
+      {now === "Changes" && <TemplateChanges name={name} versions={versions.map((version) => version.version)} hasParent={versions.some((version) => !!version.parent)} />}
       <div className="editor" hidden={now === "Changes"}>
         {now === "JSON" ? (
           <textarea
@@ -247,12 +253,12 @@ export function Editor({ name, view }: { name: string; view: string }) {
           <Graph nodes={nodes} chosen={chosen} choose={(path) => setChosen(path.split(".")[0] ?? "")} direction="down" connect={isAdmin ? connect : undefined} />
         </aside>
       </div>
-      {(data.versions ?? []).length > 0 && (
+      {versions.length > 0 && (
         <Section title="Stored versions">
           <ul className="panel plist">
-            {(data.versions ?? []).map((version) => (
+            {versions.map((version) => (
               <li key={version.version}>
-                <a href={to("templates", `${name}@${version.version}`)}>
+                <a href={to("templates", `${name.split("@")[0]}@${version.version}`)}>
                   <span />
                   <b>{version.version}</b>
                   <span className="muted">{version.kept_at}</span>
