@@ -106,9 +106,13 @@ def test_checks_that_are_not_trusted_yet_are_not_called_missing(play: Play) -> N
     form.get_by_label("Folder of the project").fill(str(folder))
     form.get_by_role("button", name="Add a project").click()
     checks = shown.locator("section").filter(has=shown.get_by_role("heading", name="Checks", exact=True))
-    expect(checks).to_contain_text("What its configuration runs counts once you trust it. wfe-mcp trust")
+    expect(checks).to_contain_text(
+        f"What its configuration runs counts once you trust it. wfe-mcp --project {folder} trust"
+    )
     shown.get_by_role("link", name="Providers and roles").click()
-    expect(checks).to_contain_text("What the configuration runs counts once you trust it. wfe-mcp trust")
+    expect(checks).to_contain_text(
+        f"What the configuration runs counts once you trust it. wfe-mcp --project {folder} trust"
+    )
 
 
 def test_a_folder_that_became_another_project_is_listed_with_the_earlier_one_which_can_be_forgotten(play: Play) -> None:
