@@ -1,5 +1,6 @@
 """The page of a project, and the line of the first page that leads to it: facts, figures of the week."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -78,11 +79,41 @@ def test_a_project_is_made_on_the_page_with_its_name_and_default_template(play: 
     form = shown.get_by_role("form", name="Add a project")
     form.get_by_label("Folder of the project").fill(str(folder))
     form.get_by_label("Name of the project").fill("The Shop")
-    form.get_by_label("Default template").select_option("spec_driven")
+    form.get_by_label("Default template").fill("spec_driven")
     form.get_by_role("button", name="Add a project").click()
     expect(shown.get_by_role("heading", name="The Shop")).to_be_visible()
     expect(shown.get_by_text("the default is spec_driven")).to_be_visible()
     expect(shown.get_by_role("link", name="Providers and roles")).to_be_visible()
+
+
+def test_a_project_is_added_with_a_template_of_its_own_and_not_with_one_of_another(play: Play) -> None:
+    play.scene.define(phase("plan"), name="fishing")
+    folder = play.scene.root.parent / "shop"
+    own = folder / ".wfe" / "templates" / "selling.json"
+    own.parent.mkdir(parents=True)
+    definition = {
+        "format": "wfe/1",
+        "name": "selling",
+        "version": "1.0.0",
+        "title": "Sell it",
+        "phases": [phase("sell")],
+    }
+    own.write_text(json.dumps(definition), encoding="utf-8")
+    shown = play.to("/projects")
+    projects = shown.locator("main ul.plist > li")
+    expect(projects).to_have_count(1)
+    form = shown.get_by_role("form", name="Add a project")
+    offered = form.locator("datalist option")
+    expect(offered.filter(has_text="spec_driven")).to_have_count(1)
+    expect(offered.filter(has_text="fishing")).to_have_count(0)
+    form.get_by_label("Folder of the project").fill(str(folder))
+    form.get_by_label("Default template").fill("fishing")
+    form.get_by_role("button", name="Add a project").click()
+    expect(shown.get_by_role("alert")).to_contain_text("No template is called 'fishing'.")
+    expect(projects).to_have_count(2)
+    form.get_by_label("Default template").fill("selling")
+    form.get_by_role("button", name="Add a project").click()
+    expect(shown.get_by_text("the default is selling")).to_be_visible()
 
 
 @pytest.mark.requirement("S4-34")

@@ -6,7 +6,7 @@ import { chooseProject } from "./chosen";
 import { cli } from "./cli";
 import { Facts } from "./facts";
 import { Findings } from "./findings";
-import { Ask, Cli, Field, Flag, Integrity, NotThere, PageHead, Problem, Records, Section, State, Waiting } from "./parts";
+import { Ask, Cli, Field, Flag, Integrity, NotThere, Options, PageHead, Problem, Records, Section, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { useRole, useRoleSomewhere } from "./session";
@@ -18,8 +18,8 @@ export function Projects({ id, inbox }: { id: string; inbox: InboxView | null })
   const [name, setName] = useState("");
   const [template, setTemplate] = useState("");
   const offered = useAsk<TemplateList>(id ? null : "/templates", () => false);
-  const [act, busy, refused] = useAct();
   const { data, error, reload } = useAsk<ProjectList>(id ? null : "/projects", beginsOrEnds);
+  const [act, busy, refused] = useAct(reload); // a folder whose template was refused is known from then on
   const addsOne = useRoleSomewhere("admin");
   if (id) return <Project id={id} inbox={inbox} />;
   return (
@@ -51,14 +51,10 @@ export function Projects({ id, inbox }: { id: string; inbox: InboxView | null })
         </label>
         <label className="stack small" style={{ flex: "1 1 16rem" }}>
           Default template
-          <select value={template} onChange={(event) => setTemplate(event.target.value)}>
-          <option value="">the shipped default template</option>
-          {offered.data?.templates.map((each) => (
-            <option key={each.name} value={each.name}>
-              {each.name}
-            </option>
-          ))}
-          </select>
+          <input type="text" list="wfe-templates" placeholder="else the shipped one; also one of the folder's own" value={template} onChange={(event) => setTemplate(event.target.value)} />
+          <datalist id="wfe-templates">
+            <Options of={(offered.data?.templates ?? []).filter((each) => !["project", "stored"].includes(each.source ?? "")).map((each) => each.name)} />
+          </datalist>
         </label>
         <button className="btn" disabled={busy} title={cli`wfe-mcp project add`}>
           Add a project
