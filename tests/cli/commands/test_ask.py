@@ -1,6 +1,7 @@
 """The assistant at a terminal: it reads the record, answers with what it read, and changes nothing."""
 
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -139,6 +140,16 @@ def test_only_commands_of_ours_are_proposed_each_on_one_line(cli: Terminal, mode
     answer = cli("ask", "What now?", "--json")
     assert answer.data["commands"] == ["wfe-mcp status", "wfe-mcp inbox"]
     assert "\x1b" not in answer.out
+
+
+def test_a_proposed_command_is_one_command_in_a_shell(cli: Terminal, models: Models) -> None:
+    models(answers("Run `wfe-mcp status; touch $(owned)`, `wfe-mcp find 'a door' > b` or `wfe-mcp find 'open`."))
+    commands = cli("ask", "What now?", "--json").data["commands"]
+    assert [shlex.split(each) for each in commands] == [
+        ["wfe-mcp", "status;", "touch", "$(owned)"],
+        ["wfe-mcp", "find", "a door", ">", "b"],
+    ]
+    assert commands == ["wfe-mcp 'status;' touch '$(owned)'", "wfe-mcp find 'a door' '>' b"]
 
 
 def test_without_a_configured_model_it_says_which_command_names_one(cli: Terminal) -> None:

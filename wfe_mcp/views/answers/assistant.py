@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
@@ -11,7 +12,7 @@ from wfe_mcp.core.texts import one_line
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.values.model import Json, view_model
 from wfe_mcp.workspace.system.redaction import without_hidden
-from wfe_mcp.workspace.system.shell_words import shell_word
+from wfe_mcp.workspace.system.shell_words import shell_line, shell_word, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -129,9 +130,17 @@ def assistant(
 
 
 def commands_in(text: str) -> tuple[str, ...]:
-    """The commands of wfe-mcp in a text, each once, one line each; at most six."""
-    texts = dict.fromkeys(one_line(command.strip()) for command in _COMMAND.findall(text))
-    return tuple(texts)[:_COMMANDS]
+    """The commands of wfe-mcp in a text, each once, one line each; at most six. What a shell would do besides is quoted."""
+    texts = dict.fromkeys(_one_command(one_line(command.strip())) for command in _COMMAND.findall(text))
+    return tuple(filter(None, texts))[:_COMMANDS]
+
+
+def _one_command(line: str) -> str:
+    """``line``, which a model wrote, as one command with its words; empty where a quote is open."""
+    try:
+        return shell_line(words_of(line, windows=sys.platform == "win32"))
+    except ValueError:
+        return ""
 
 
 def _prompt(question: str, earlier: Sequence[tuple[str, str]]) -> str:
