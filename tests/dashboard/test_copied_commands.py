@@ -144,5 +144,5 @@ def test_commands_about_a_run_a_work_item_or_a_project_act_in_its_project(
     assert terminal.words(shown)[:2] == ["--project", str(shop.root)]
     own = scene.start(phase("plan"))
     to(shown, f"/runs/{own}")
-    expect(shown.locator("main")).to_contain_text(f"wfe-mcp show {own}")
+    expect(shown.locator("main")).to_contain_text(re.compile(f"wfe-mcp (show|watch) {own}"))
     assert [each for each in commands(shown) if "--project" in each] == []
