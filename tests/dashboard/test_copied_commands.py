@@ -1,4 +1,4 @@
-"""A command that the application shows does in a shell what the page says, whoever wrote the text in it, in the project that is shown."""
+"""A command that the application shows does in a shell what the page says, whatever text is in it, in the project that is shown."""
 
 import json
 import os

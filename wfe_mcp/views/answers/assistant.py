@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
@@ -138,7 +137,7 @@ def commands_in(text: str) -> tuple[str, ...]:
 def _one_command(line: str) -> str:
     """``line``, which a model wrote, as one command with its words; empty where a quote is open."""
     try:
-        return shell_line(words_of(line, windows=sys.platform == "win32"))
+        return shell_line(words_of(line))
     except ValueError:
         return ""
 

@@ -18,7 +18,7 @@ def shell_word(text: str, *, windows: bool = sys.platform == "win32") -> str:
     return "'" + text.replace("'", "''") + "'" if set('"$`') & set(text) else f'"{text}"'
 
 
-def words_of(line: str, *, windows: bool) -> list[str]:
+def words_of(line: str, *, windows: bool = sys.platform == "win32") -> list[str]:
     """The words of a command that a person typed; on Windows a backslash is part of a path. ValueError: a quote is open."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
     lexer.whitespace_split, lexer.commenters = True, ""
