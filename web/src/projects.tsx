@@ -247,7 +247,7 @@ function Rename({ id, name, done }: { id: string; name: string; done: () => void
   return (
     <>
       <p>
-        <button type="button" className="btn slim" title={`wfe-mcp project rename ${id} NAME`} onClick={() => setOpen(true)}>
+        <button type="button" className="btn slim" title={cli`wfe-mcp project rename ${id} NAME`} onClick={() => setOpen(true)}>
           Rename…
         </button>
       </p>
