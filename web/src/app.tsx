@@ -19,7 +19,7 @@ import { changesWaits, Inbox, useAwake, waits } from "./inbox";
 import { ItemPageView } from "./item";
 import { NewItem } from "./item_form";
 import { ImportItems } from "./item_import";
-import { useActsIn } from "./in_project";
+import { Known, useActsIn, useKnown } from "./in_project";
 import { useKeys } from "./keys";
 import { useNews } from "./news";
 import { KeySheet, Palette, useCommands } from "./palette";
@@ -135,7 +135,8 @@ export function App() {
     return () => window.removeEventListener("focus", session.reload);
   }, [isOver, session.reload]);
   const news = useNews();
-  const acting = useActsIn(route, inbox, session.data?.project);
+  const projects = useKnown(route.page);
+  const acting = useActsIn(route, inbox, projects, session.data?.project);
   const takesPin = !atServer() && session.data?.asks_pin !== false;
   const waiting = useAwake(inbox ? waits(inbox) : []).length;
   const [heading, setHeading] = useState("");
@@ -199,7 +200,7 @@ export function App() {
 
   if (isOver) return <NoSession />;
   return (
-    <Session value={session.data}>
+    <Session value={session.data}><Known value={projects.data}>
       <header className="topbar">
       <a className="hidden" href="#/inbox" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>
         Skip to the content
@@ -259,7 +260,7 @@ export function App() {
       <ReplaceHost />
       {open === "palette" && <Palette onClose={() => setOpen("")} />}
       {open === "keys" && <KeySheet onClose={() => setOpen("")} />}
-    </Session>
+    </Known></Session>
   );
 }
 

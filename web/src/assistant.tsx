@@ -33,7 +33,7 @@ export function Assistant() {
   const at = useProject({ one: true });
   const [every, setTurns] = useState(kept);
   const turns = every.filter((turn) => turn.project === at.id);
-  const [question, setQuestion] = useDraft(`question ${at.id}`, "");
+  const [question, setQuestion] = useDraft(`question ${at.chosen}`, "");
   const [answer, setAnswer] = useState<{ question: string; text: string; reads: string } | null>(null);
   const [error, setError] = useState<Refused | null>(null);
   const stop = useRef<AbortController | null>(null);

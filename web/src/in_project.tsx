@@ -1,6 +1,6 @@
 // The project that lists show: chosen on one page, kept for the others of this tab.
-import { useContext, useEffect, useSyncExternalStore } from "react";
-import { useAsk } from "./api";
+import { createContext, useContext, useEffect, useSyncExternalStore } from "react";
+import { useAsk, type Asked } from "./api";
 import type { ActivityView, InboxView, ProjectList, RunView } from "./api_types";
 import { chooseProject, chosenProject, onChosen } from "./chosen";
 import { actIn } from "./cli";
@@ -14,6 +14,8 @@ const NEVER = () => false;
 export interface InProject {
   /** The id of the chosen project; empty: all of them. */
   id: string;
+  /** The same, empty where none was chosen: what is typed is kept by it, as it is known at once. */
+  chosen: string;
   choose: (id: string) => void;
   /** Whether the folders of all are known. */
   isKnown: boolean;
@@ -34,7 +36,7 @@ export interface InProject {
 /** `one`: the page shows one project at a time, that which it was started in where none is chosen. */
 export function useProject({ one = false } = {}): InProject {
   const chosen = useSyncExternalStore(onChosen, chosenProject);
-  const { data } = useAsk<ProjectList>("/projects", NEVER);
+  const data = useContext(Known);
   const session = useContext(Session);
   const rows = data?.projects ?? [];
   const roots = new Map(rows.map((row) => [row.project, row.root]));
@@ -48,6 +50,7 @@ export function useProject({ one = false } = {}): InProject {
   const id = isGone ? "" : chosen || (one ? here : "");
   return {
     id,
+    chosen,
     choose: chooseProject,
     isKnown: !!data,
     names,
@@ -62,17 +65,27 @@ export function useProject({ one = false } = {}): InProject {
 /** Pages of one run. */
 const OF_RUNS = ["runs", "artifact", "form", "compare"];
 
-/** Lets commands act in the project that the page at `route` shows; another answer after they act in another one. `own`: the id of the server's. */
-export function useActsIn({ page, parts: [first = "", second = ""] }: Route, inbox: InboxView | null, own = ""): string {
-  const chosen = useSyncExternalStore(onChosen, chosenProject);
+/** All projects, for the pages: asked for once, and on each page again. */
+export const Known = createContext<ProjectList | null>(null);
+
+export function useKnown(page: string): Asked<ProjectList> {
   const projects = useAsk<ProjectList>("/projects", NEVER);
+  useEffect(() => {
+    if (projects.data) projects.reload();
+  }, [page]); // eslint-disable-line
+  return projects;
+}
+
+/** Lets commands act in the project that the page at `route` shows; another answer after they act in another one. `own`: the id of the server's. */
+export function useActsIn({ page, parts: [first = "", second = ""] }: Route, inbox: InboxView | null, projects: Asked<ProjectList>, own = ""): string {
+  const chosen = useSyncExternalStore(onChosen, chosenProject);
   const rows = projects.data?.projects ?? [];
   const ofRun = OF_RUNS.includes(page) && first !== "";
   const run = useAsk<RunView>(ofRun && rows.length > 1 ? `/runs/${encodeURIComponent(first)}` : null, NEVER);
   const id = ofRun ? (run.data?.project ?? "") : page === "projects" || (page === "items" && second) ? first : chosen;
   const row = rows.find((each) => each.project === id);
   useEffect(() => {
-    if (id && !row) projects.reload(); // it was added since
+    if (id && projects.data && !row) projects.reload(); // it was added since
   }, [id]); // eslint-disable-line
   const shown = page === "inbox" ? inbox?.decisions.find((each) => each.request === first)?.project : row?.root;
   const folders: [string, string] = [rows.find((each) => each.project === own)?.root ?? "", shown ?? ""];

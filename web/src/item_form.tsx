@@ -147,7 +147,7 @@ const HEADS: Record<string, [title: string, about: string, adds: string]> = {
 /** Add an item. */
 export function NewItem({ query: given }: { query: URLSearchParams }) {
   const at = useProject({ one: true });
-  const [draft, setDraft] = useDraft<{ kind: string; values: Fields; tests?: ClaimTest[] }>(`item ${at.id} ${given}`, {
+  const [draft, setDraft] = useDraft<{ kind: string; values: Fields; tests?: ClaimTest[] }>(`item ${at.chosen} ${given}`, {
     kind: given.get("kind") ?? "task",
     values: { ...EMPTY, parent: given.get("parent") ?? "" },
   });

@@ -24,7 +24,7 @@ export function Start({ template, started }: { template: string; started: () => 
   const project = at.id;
   const { data, error } = useAsk<TemplateList>(`/templates${query({ project })}`, () => false);
   const whole = useAsk<{ template: { inputs?: Schema } & Record<string, unknown> }>(template ? `/templates/${encodeURIComponent(template)}${query({ project })}` : null, () => false);
-  const [draft, setDraft] = useDraft<Draft>(`start ${project} ${template}`, { values: {}, title: "", auto: true });
+  const [draft, setDraft] = useDraft<Draft>(`start ${at.chosen} ${template}`, { values: {}, title: "", auto: true });
   const { values, title, auto } = draft;
   const [act, busy, refused] = useAct();
   const isAuthor = useRole("author", project);
@@ -83,7 +83,7 @@ export function Start({ template, started }: { template: string; started: () => 
             event.preventDefault();
             act(async (isHere) => {
               const made = await send<unknown>("/runs", { template, inputs: values, title, project, auto });
-              forget(`start ${project} ${template}`);
+              forget(`start ${at.chosen} ${template}`);
               started();
               if (isHere()) leave(to("runs", made.run ?? ""));
             });

@@ -35,7 +35,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
   const found = useAsk<TemplateSchema>("/template-schema", () => false);
   const schema = (found.data?.json_schema ?? {}) as Schema;
   const kinds = useMemo(() => gateKinds(schema), [schema]);
-  const [edited, setEdited] = useDraft<Json | null>(`template ${at.id} ${name}`, null);
+  const [edited, setEdited] = useDraft<Json | null>(`template ${at.chosen} ${name}`, null);
   const [typed, setTyped] = useState<string | null>(null);
   const [notJson, setNotJson] = useState("");
   const [faults, setFaults] = useState<Fault[]>([]);
