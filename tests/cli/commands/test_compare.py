@@ -79,3 +79,13 @@ def test_no_time_is_negative_after_the_clock_was_set_back(cli: Terminal) -> None
     compared = cli.json("compare", run, run)
     assert [side["total_s"] for side in compared.data["runs"]] == [0.0, 0.0]
     assert "took 0 s, running" in " ".join(cli("compare", run, run).out.split())
+
+
+def test_what_was_worked_before_a_phase_was_skipped_counts_as_its_attempts(cli: Terminal) -> None:
+    run, untouched = cli.start("letter"), cli.start("letter")
+    assert cli.submit_work(run, "draft", "Dear Ada").code == 0
+    cli.submit_work(run, "send", "one")
+    for each in (run, untouched):
+        assert cli("skip", each, "send", "--reason", "not today", pin=PIN).code == 0
+    sides = cli.json("compare", run, untouched).data["phases"][1]["sides"]
+    assert [(side["state"], side["attempts"]) for side in sides] == [("skipped", 1), ("skipped", 0)]

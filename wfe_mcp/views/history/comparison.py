@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from wfe_mcp.core.events import Event
 from wfe_mcp.core.evolve import evolve
-from wfe_mcp.core.model import Attempt, AttemptStatus, RunState
+from wfe_mcp.core.model import Attempt, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
@@ -152,11 +152,7 @@ class _Side:
         if tries is None:
             return NoPhase()
         newest = tries[-1]
-        worked = [
-            attempt
-            for attempt in tries
-            if attempt.status is not AttemptStatus.SKIPPED and attempt.started_at is not None
-        ]
+        worked = [attempt for attempt in tries if attempt.started_at is not None]
         tokens, cost_usd = tokens_and_cost(self._usage.get(path))
         return PhaseSide(
             state=str(newest.status),
