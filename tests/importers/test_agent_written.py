@@ -93,3 +93,18 @@ def test_a_requirement_with_the_number_of_its_section_is_named_by_the_whole_numb
     tasks = "- [ ] 1. Start\n  - _Requirements: 3.1_\n- [ ] 2. End\n  - _Requirements: 3.2_\n"
     work = read_spec_workflow(copied(tmp_path, "spec-workflow", requirements=text, tasks=tasks))
     assert [serves for _, _, serves in items(work)] == [["R-3-1"], ["R-3-2"]]
+
+
+def test_an_edge_case_with_its_answer_is_what_is_accepted_and_no_open_question(tmp_path: Path) -> None:
+    text = (
+        "# Feature Specification: Tides\n\n### User Story 1 - Read it (Priority: P1)\n\nx\n\n### Edge Cases\n\n"
+        "- What happens at sea?\n- What happens offline? The last table is shown.\n"
+        "- What happens without a harbour?\n  - It is asked for\n- **Empty table**: says so\n- Was passiert\uff1f\n"
+    )
+    spec = documents(read_spec_kit(copied(tmp_path, "spec-kit", spec=text)))["requirements.json"]
+    assert spec["open_questions"] == ["What happens at sea?", "Was passiert\uff1f"]
+    assert spec["acceptance"] == [
+        "What happens offline? The last table is shown.",
+        "What happens without a harbour? It is asked for",
+        "Empty table: says so",
+    ]

@@ -304,13 +304,14 @@ def checkboxes(lines: list[tuple[int, str]]) -> list[Checkbox]:
     return [Checkbox(box[2] or " ", box[3].strip(), number, tuple(below), bool(box[1])) for box, number, below in boxes]
 
 
-def bullets(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    """The items of a list, continuation lines joined."""
+def bullets(lines: list[tuple[int, str]], *, joins: bool = False) -> list[tuple[int, str]]:
+    """The items of a list, continuation lines joined. ``joins``: the items below an item are part of it, too."""
     items: list[tuple[int, str]] = []
     for number, line in lines:
         item = re.fullmatch(r"\s*(?:[-*]|\d+[.)])\s+(.*)", line)
-        if item is not None:
+        is_inside = bool(items) and line[:1].isspace()
+        if item is not None and not (joins and is_inside):
             items.append((number, item[1].strip()))
-        elif items and line.strip() and line[:1].isspace():
-            items[-1] = (items[-1][0], f"{items[-1][1]} {line.strip()}")
+        elif is_inside and line.strip():
+            items[-1] = (items[-1][0], f"{items[-1][1]} {item[1] if item else line.strip()}")
     return items

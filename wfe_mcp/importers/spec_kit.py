@@ -2,7 +2,7 @@
 
 user stories US1…                     requirements; P1 must, P2 should, later could
 FR-001…                               requirements
-acceptance scenarios, SC-001…         acceptance
+acceptance scenarios, SC-001…         acceptance; edge cases, too, that say what happens
 edge cases, [NEEDS CLARIFICATION: …]  open questions
 assumptions                           constraints
 plan.md, research.md, data-model.md   design
@@ -73,7 +73,10 @@ def _spec(text: str, name: str) -> SpecDocuments:
                 if len(item.split("**")) > 4  # given, when
             ]
         elif title == "Edge Cases":
-            documents.more["open_questions"] += [item for _, item in bullets(section.lines)]
+            for _, item in bullets(section.lines, joins=True):  # with its answer, it is no question
+                (documents.more["open_questions"] if item.endswith(("?", "\uff1f")) else documents.acceptance).append(
+                    _plain(item)
+                )
         elif title == "Assumptions":
             documents.more["constraints"] += [item for _, item in bullets(section.lines)]
         else:
