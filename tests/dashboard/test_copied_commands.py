@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ from tests.dashboard.test_navigation import Visit, to, visit
 from tests.engine.scene import Scene, approval, phase
 
 __all__ = ["visit"]
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the commands are for a POSIX shell")
 
 SOURCES = Path(__file__).resolve().parents[2] / "web" / "src"
 HOSTILE = "it's $(touch owned) `touch owned` \"; touch owned; # \\ "
@@ -33,7 +36,8 @@ class Terminal:
         folder.mkdir()
         self.folder = folder
         program = folder / "wfe-mcp"
-        program.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+        code = "import json, sys; print(json.dumps(sys.argv[1:]))"
+        program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$@"\n')
         program.chmod(0o755)
 
     def words(self, shown: Tab_) -> list[str]:
